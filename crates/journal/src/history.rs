@@ -1,0 +1,301 @@
+//! What earlier terms left: finding it, checking it, reading it.
+//!
+//! The history is the files of the newest seal, to their sealed lengths, and the sealed term's own
+//! segments, to their last whole record. Call it only after the fence mark of the term that is
+//! replaced is set and durable; a frozen process of that term may still write, and what it writes
+//! after this has read is in nobody's history.
+//!
+//! Nothing is changed on disk. But the sealed term's last segment and the directory are synced: its
+//! last batch may be readable only because this machine's memory still has it, and the next seal
+//! must not name it before it is durable. On a network file system a batch that a dead machine had
+//! sent but not synced lies in the server's memory, out of this machine's reach; if the server loses
+//! it, the next start finds a file shorter than sealed and refuses, naming it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::{Damage, Operation, ReadError};
+use crate::names::{FileLength, Position, SegmentName, TermId, seal_epoch, seal_name};
+use crate::reader::{Entry, Reader};
+use crate::seal::{self, Seal};
+use crate::segment::{Rest, SegmentReader};
+use crate::storage::{Storage, path_of};
+
+/// How often the directory is listed until a listing fits together: names that appear while it is
+/// read may be missing from it though later ones are there.
+const LISTINGS: usize = 3;
+
+/// Everything that counts of earlier terms.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    files: Vec<FileLength>,
+    sealed_term: Option<TermId>,
+    end: Option<Position>,
+    torn: Option<TornTail>,
+    leftovers: Vec<String>,
+}
+
+/// The remains of a write that did not finish; cut off, not removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TornTail {
+    /// The segment.
+    pub file: SegmentName,
+    /// The first byte cut off.
+    pub at_byte: u64,
+    /// How many bytes of the file lie behind the cut.
+    pub bytes: u64,
+}
+
+impl History {
+    /// The files and lengths that the next term's seal must name.
+    pub fn files(&self) -> &[FileLength] {
+        &self.files
+    }
+
+    /// The term whose seal this history was read by; nothing in a fresh store.
+    pub fn sealed_term(&self) -> Option<TermId> {
+        self.sealed_term
+    }
+
+    /// Position of the last entry; nothing if there is none.
+    pub fn end(&self) -> Option<Position> {
+        self.end
+    }
+
+    /// What was cut from the end, if anything was.
+    pub fn torn(&self) -> Option<&TornTail> {
+        self.torn.as_ref()
+    }
+
+    /// Segments that no seal names: written by terms that had lost. Never read.
+    pub fn leftovers(&self) -> &[String] {
+        &self.leftovers
+    }
+
+    /// Reads all entries (again), in order.
+    pub fn entries(&self, storage: Arc<dyn Storage>) -> Result<Reader, ReadError> {
+        Reader::open(storage, self.files.clone(), None, None)
+    }
+}
+
+/// Finds and checks the history without looking at its entries' content.
+pub fn load(storage: &Arc<dyn Storage>) -> Result<History, ReadError> {
+    replay(storage, |_| {})
+}
+
+/// Finds and checks the history and hands every entry, in order, to `visit`.
+///
+/// On an error what was visited counts for nothing.
+pub fn replay(
+    storage: &Arc<dyn Storage>,
+    mut visit: impl FnMut(Entry),
+) -> Result<History, ReadError> {
+    let listing = Listing::take(storage.as_ref())?;
+    let Some(seal) = listing.newest_seal(storage.as_ref())? else {
+        return Ok(History::default());
+    };
+    let own = listing.segments_of(seal.term);
+    let mut reader = Reader::open(
+        Arc::clone(storage),
+        seal.files.clone(),
+        Some(seal.term),
+        None,
+    )?;
+    let torn = loop {
+        let mut read_any = false;
+        while let Some(entry) = next(&mut reader, &seal)? {
+            read_any = true;
+            visit(entry);
+        }
+        match torn_tail(storage, &reader, &own, &seal) {
+            // The replaced process may have written on between our two looks: look again.
+            Err(ReadError::Damaged { .. }) if read_any => {}
+            torn => break torn?,
+        }
+    };
+    let files = reader.files();
+    if let Some(last) = files.last() {
+        make_durable(storage.as_ref(), last.file)?;
+    }
+    let leftovers = listing.leftovers(&seal);
+    Ok(History {
+        files,
+        sealed_term: Some(seal.term),
+        end: reader.position(),
+        torn,
+        leftovers,
+    })
+}
+
+fn next(reader: &mut Reader, seal: &Seal) -> Result<Option<Entry>, ReadError> {
+    reader.next_entry().map_err(|error| match error {
+        ReadError::Missing { path, .. } => ReadError::Missing {
+            path,
+            needed_by: seal_name(seal.term.epoch),
+        },
+        error @ (ReadError::Io { .. }
+        | ReadError::Damaged { .. }
+        | ReadError::Unsupported { .. }
+        | ReadError::Unsealed { .. }) => error,
+    })
+}
+
+/// Judges what lies behind the last whole record of the sealed term, whose segments are `own`.
+fn torn_tail(
+    storage: &Arc<dyn Storage>,
+    reader: &Reader,
+    own: &[SegmentName],
+    seal: &Seal,
+) -> Result<Option<TornTail>, ReadError> {
+    let newest = own.last().copied();
+    let Some((reached, rest)) = reader.reached()? else {
+        // No first segment: there must be no other.
+        return newest.map_or(Ok(None), |newest| {
+            let first = SegmentName {
+                term: seal.term,
+                number: 1,
+            };
+            let needed_by = newest.to_string();
+            Err(ReadError::Missing {
+                path: path_of(storage.as_ref(), &first),
+                needed_by,
+            })
+        });
+    };
+    let newest = newest.filter(|newest| newest.number > reached.name().number);
+    let is_last = newest.is_none();
+    let torn = match rest {
+        Rest::Clean => None,
+        Rest::Torn { at_byte, bytes } if is_last => Some(TornTail {
+            file: reached.name(),
+            at_byte,
+            bytes,
+        }),
+        Rest::Torn { .. } | Rest::LaterBatch => {
+            return Err(reached.damaged(reached.cursor(), Damage::Record));
+        }
+    };
+    let Some(newest) = newest else {
+        return Ok(torn);
+    };
+    // The reader could not go on to the next segment: it is missing, or its header is not whole.
+    let name = reached.name().successor();
+    let Some(next) = SegmentReader::open(storage.as_ref(), name, None)? else {
+        let needed_by = newest.to_string();
+        return Err(ReadError::Missing {
+            path: path_of(storage.as_ref(), &name),
+            needed_by,
+        });
+    };
+    match next.rest()? {
+        Rest::Clean if newest == name => Ok(None),
+        Rest::Torn { at_byte, bytes } if newest == name => Ok(Some(TornTail {
+            file: name,
+            at_byte,
+            bytes,
+        })),
+        Rest::Clean | Rest::Torn { .. } | Rest::LaterBatch => Err(next.damaged(0, Damage::Header)),
+    }
+}
+
+fn make_durable(storage: &dyn Storage, last: SegmentName) -> Result<(), ReadError> {
+    let path = path_of(storage, &last);
+    let name = last.to_string();
+    let opened = storage.open(&name);
+    let file = opened.map_err(|source| ReadError::Io {
+        operation: Operation::Open,
+        path: path.clone(),
+        source,
+    })?;
+    file.sync_data().map_err(|source| ReadError::Io {
+        operation: Operation::Sync,
+        path,
+        source,
+    })?;
+    storage.sync_directory().map_err(|source| ReadError::Io {
+        operation: Operation::SyncDirectory,
+        path: storage.path().to_owned(),
+        source,
+    })
+}
+
+/// The names in the directory that are the journal's.
+struct Listing {
+    newest_seal: Option<u64>,
+    segments: BTreeMap<SegmentName, String>,
+}
+
+impl Listing {
+    /// Lists until every segment's epoch has a seal at or above it.
+    fn take(storage: &dyn Storage) -> Result<Self, ReadError> {
+        let mut listing = Self::once(storage)?;
+        for _ in 1..LISTINGS {
+            if listing.unsealed().is_none() {
+                break;
+            }
+            listing = Self::once(storage)?;
+        }
+        match listing.unsealed() {
+            None => Ok(listing),
+            Some(segment) => Err(ReadError::Unsealed {
+                path: path_of(storage, &segment),
+                seal: seal_name(segment.term.epoch),
+            }),
+        }
+    }
+
+    fn once(storage: &dyn Storage) -> Result<Self, ReadError> {
+        let names = storage.list().map_err(|source| ReadError::Io {
+            operation: Operation::List,
+            path: storage.path().to_owned(),
+            source,
+        })?;
+        let newest_seal = names.iter().filter_map(|name| seal_epoch(name)).max();
+        let segments = names
+            .into_iter()
+            .filter_map(|name| Some((name.parse().ok()?, name)))
+            .collect();
+        Ok(Self {
+            newest_seal,
+            segments,
+        })
+    }
+
+    /// A segment newer than every seal; its term wrote its own seal before it.
+    fn unsealed(&self) -> Option<SegmentName> {
+        let newest = self.segments.keys().next_back()?;
+        self.newest_seal
+            .is_none_or(|seal| newest.term.epoch > seal)
+            .then_some(*newest)
+    }
+
+    fn newest_seal(&self, storage: &dyn Storage) -> Result<Option<Seal>, ReadError> {
+        let Some(epoch) = self.newest_seal else {
+            return Ok(None);
+        };
+        let missing = || ReadError::Missing {
+            path: path_of(storage, &seal_name(epoch)),
+            needed_by: "the directory's listing".to_owned(),
+        };
+        seal::read(storage, epoch)?.ok_or_else(missing).map(Some)
+    }
+
+    fn segments_of(&self, term: TermId) -> Vec<SegmentName> {
+        self.segments
+            .keys()
+            .filter(|segment| segment.term == term)
+            .copied()
+            .collect()
+    }
+
+    fn leftovers(&self, seal: &Seal) -> Vec<String> {
+        let needed = |segment: &SegmentName| {
+            segment.term == seal.term || seal.files.iter().any(|file| file.file == *segment)
+        };
+        self.segments
+            .iter()
+            .filter(|(segment, _)| !needed(segment))
+            .map(|(_, name)| name.clone())
+            .collect()
+    }
+}
