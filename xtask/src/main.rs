@@ -1,0 +1,57 @@
+//! The habits of this repository: `cargo xtask demo | check | test`.
+//!
+//! Runs other programs and reports; holds no knowledge about brokers. CI calls exactly these commands.
+
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line program talks on standard output"
+)]
+
+mod check;
+mod demo;
+mod downloads;
+mod end_to_end;
+mod links;
+mod preflight;
+mod run;
+mod sources;
+mod tally;
+mod test;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+  demo [ARGUMENTS]        build both programs and run `tandem local demo examples/shared-store.yaml ARGUMENTS`
+  check                   formatting, lints, documentation, each crate alone, licences, file sizes, links
+  test [--quick|--full]   everything: lints, Rust tests, and real JMS clients against running pairs
+                          --quick: formatting, lints and Rust tests alone; needs neither Java nor Maven
+                          --full:  the long fault loops too
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let result = match arguments.split_first() {
+        Some((command, rest)) if command == "demo" => demo::demo(rest),
+        Some((command, [])) if command == "check" => Ok(check::check()),
+        Some((command, rest)) if command == "test" => {
+            test::Depth::from_arguments(rest).map(test::test)
+        }
+        Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
+            print!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

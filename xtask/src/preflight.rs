@@ -1,0 +1,175 @@
+//! Says at the start, in one block, what this machine lacks for the full test. Missing is a failure, never a skip.
+
+use std::env;
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::run::{command, output, run};
+
+/// The oldest Java that the clients and real Artemis run on.
+const OLDEST_JAVA: u32 = 17;
+
+/// One thing that the full test needs.
+struct Need {
+    what: &'static str,
+    /// The Debian package that brings it; none where no package helps.
+    package: Option<&'static str>,
+    met: fn() -> bool,
+}
+
+const NEEDS: [Need; 6] = [
+    Need {
+        what: "Java 17 or later with its compiler (javac): the JMS clients and real Artemis",
+        package: Some("openjdk-17-jdk-headless"),
+        met: java,
+    },
+    Need {
+        what: "Maven (mvn): builds and runs the worksheet's clients",
+        package: Some("maven"),
+        met: || works(&["mvn", "--version"]),
+    },
+    Need {
+        what: "unshare: a network of its own for each test",
+        package: Some("util-linux"),
+        met: || works(&["unshare", "--version"]),
+    },
+    Need {
+        what: "ip: brings up the loopback interface in there",
+        package: Some("iproute2"),
+        met: || works(&["ip", "-Version"]),
+    },
+    Need {
+        what: "sha256sum and tar: check and unpack downloads",
+        package: Some("coreutils tar"),
+        met: || works(&["sha256sum", "--version"]) && works(&["tar", "--version"]),
+    },
+    Need {
+        what: "network namespaces: run as root, or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, \
+               and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)",
+        package: None,
+        // Without the two programs above there is nothing to try it with, and they are named already.
+        met: || !works(&["unshare", "--version"]) || !works(&["ip", "-Version"]) || namespaces(),
+    },
+];
+
+/// Checks all needs. With `CI=true` and as root it installs what Debian packages can bring.
+pub(crate) fn preflight() -> Result<()> {
+    let mut missing = missing();
+    let packages = packages(&missing);
+    if !packages.is_empty() && env::var("CI").is_ok_and(|ci| ci == "true") && is_root() {
+        println!("CI=true: installing {}", packages.join(" "));
+        run(command("apt-get").args(["update", "-q"]))?;
+        run(command("apt-get")
+            .args(["install", "-y", "-q", "--no-install-recommends"])
+            .args(&packages)
+            .env("DEBIAN_FRONTEND", "noninteractive"))?;
+        missing = self::missing();
+    }
+    if missing.is_empty() {
+        println!("Java, Maven and network namespaces are here");
+        return Ok(());
+    }
+    bail!("{}", explain(&missing));
+}
+
+fn missing() -> Vec<&'static Need> {
+    NEEDS.iter().filter(|need| !(need.met)()).collect()
+}
+
+fn packages(missing: &[&Need]) -> Vec<&'static str> {
+    missing
+        .iter()
+        .filter_map(|need| need.package)
+        .flat_map(str::split_whitespace)
+        .collect()
+}
+
+fn explain(missing: &[&Need]) -> String {
+    let mut text = String::from("the full test needs what is not here:\n");
+    for need in missing {
+        text.push_str("  - ");
+        text.push_str(need.what);
+        text.push('\n');
+    }
+    let packages = packages(missing);
+    if !packages.is_empty() {
+        text.push_str("On Debian or Ubuntu:\n  sudo apt-get install ");
+        text.push_str(&packages.join(" "));
+        text.push('\n');
+    }
+    text.push_str("Without them, `cargo xtask test --quick` runs the Rust tests alone.");
+    text
+}
+
+fn works(words: &[&str]) -> bool {
+    output(command(words[0]).args(&words[1..])).is_ok()
+}
+
+fn java() -> bool {
+    let version = |program: &str| {
+        let output = Command::new(program).arg("-version").output().ok()?;
+        // Java says its version on standard error.
+        let text = String::from_utf8_lossy(&output.stderr).into_owned()
+            + &String::from_utf8_lossy(&output.stdout);
+        java_version(&text)
+    };
+    [version("java"), version("javac")]
+        .iter()
+        .all(|version| version.is_some_and(|version| version >= OLDEST_JAVA))
+}
+
+/// The first number in `openjdk version "17.0.15" …` or `javac 17.0.15`; Java 8 called itself 1.8.
+fn java_version(text: &str) -> Option<u32> {
+    let start = text.find(|c: char| c.is_ascii_digit())?;
+    let mut numbers = text[start..].split(|c: char| !c.is_ascii_digit());
+    let first: u32 = numbers.next()?.parse().ok()?;
+    if first == 1 {
+        numbers.next()?.parse().ok()
+    } else {
+        Some(first)
+    }
+}
+
+fn is_root() -> bool {
+    output(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn namespaces() -> bool {
+    let kind: &[&str] = if is_root() { &[] } else { &["--map-root-user"] };
+    let inside = ["--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    output(
+        command("unshare")
+            .args(kind)
+            .args(inside)
+            .args(["ip", "link", "set", "lo", "up"]),
+    )
+    .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn java_versions_old_and_new() {
+        assert_eq!(
+            java_version("openjdk version \"17.0.15\" 2025-04-15"),
+            Some(17)
+        );
+        assert_eq!(java_version("openjdk version \"1.8.0_412\""), Some(8));
+        assert_eq!(java_version("javac 21"), Some(21));
+        assert_eq!(java_version("command not found"), None);
+    }
+
+    #[test]
+    fn everything_missing_is_named_once_with_its_install_line() {
+        let all: Vec<&Need> = NEEDS.iter().collect();
+        let text = explain(&all);
+        assert!(text.contains(
+            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 coreutils tar"
+        ));
+        assert!(text.contains("network namespaces"));
+        assert!(text.contains("--quick"));
+    }
+}
