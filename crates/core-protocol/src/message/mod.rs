@@ -181,7 +181,7 @@ impl Message {
         let body_bytes = usize::try_from(end_of_body)
             .ok()
             .and_then(|end| end.checked_sub(HEADER_BYTES))
-            .ok_or(DecodeError::InvalidLength {
+            .ok_or_else(|| DecodeError::InvalidLength {
                 field,
                 length: i64::from(end_of_body),
             })?;

@@ -15,6 +15,7 @@ mod consumer;
 mod frame;
 mod query;
 mod queue;
+mod role;
 mod secret;
 mod send;
 mod session;
@@ -41,6 +42,7 @@ pub use queue::{
     CreateAddress, CreateQueue, CreateQueueV2, CreateSharedQueue, CreateSharedQueueV2, DeleteQueue,
     QueueTail,
 };
+pub use role::Role;
 pub use secret::Secret;
 pub use send::{
     CreateProducer, RemoveProducer, SendTail, SessProducerCredits, SessProducerFailCredits,

@@ -247,13 +247,15 @@ mod tests {
         #[test]
         fn texts_round_trip(text in any::<String>(), repeat in 1_usize..600) {
             let text = text.repeat(repeat);
-            prop_assert_eq!(parse_string(&string_bytes(&text)).unwrap(), text.clone());
+            let parsed = parse_string(&string_bytes(&text)).unwrap();
+            prop_assert_eq!(&parsed, &text);
             let mut out = BytesMut::new();
             write_simple(&text, &mut out);
             prop_assert!(units_are(&out[4..], &text));
-            prop_assert_eq!(lossy(&out[4..]), text.clone());
+            prop_assert_eq!(&lossy(&out[4..]), &text);
             let bytes = out.freeze();
-            prop_assert_eq!(read_simple(&mut Reader::new(&bytes), "text").unwrap(), text);
+            let parsed = read_simple(&mut Reader::new(&bytes), "text").unwrap();
+            prop_assert_eq!(parsed, text);
         }
 
         #[test]

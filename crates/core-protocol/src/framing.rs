@@ -1,1 +1,0 @@
-//! From a stream of bytes to frames.
