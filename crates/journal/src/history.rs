@@ -101,6 +101,7 @@ pub fn replay(
         Some(seal.term),
         None,
     )?;
+    let mut looked_again = false;
     let torn = loop {
         let mut read_any = false;
         while let Some(entry) = next(&mut reader, &seal)? {
@@ -109,7 +110,7 @@ pub fn replay(
         }
         match torn_tail(storage, &reader, &own, &seal) {
             // The replaced process may have written on between our two looks: look again.
-            Err(ReadError::Damaged { .. }) if read_any => {}
+            Err(ReadError::Damaged { .. }) if read_any || !looked_again => looked_again = true,
             torn => break torn?,
         }
     };

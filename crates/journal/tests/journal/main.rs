@@ -1,0 +1,16 @@
+//! The journal as its callers use it: on a storage in memory that crashes and fails, and on a real
+//! directory.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test's helper fails its test"
+)]
+
+mod crash;
+mod damage;
+mod faults;
+mod follow;
+mod group_commit;
+mod support;
+mod terms;
