@@ -2,8 +2,8 @@
 //!
 //! The history is the files of the newest seal, to their sealed lengths, and the sealed term's own
 //! segments, to their last whole record. Call it only after the fence mark of the term that is
-//! replaced is set and durable; a frozen process of that term may still write, and what it writes
-//! after this has read is in nobody's history.
+//! replaced is set and durable. A process of that term may still write; the files are read only as
+//! far as they went when this looked, and what comes later is in nobody's history.
 //!
 //! Nothing is changed on disk. But the sealed term's last segment and the directory are synced: its
 //! last batch may be readable only because this machine's memory still has it, and the next seal
@@ -18,7 +18,7 @@ use crate::error::{Damage, Operation, ReadError};
 use crate::names::{FileLength, Position, SegmentName, TermId, seal_epoch, seal_name};
 use crate::reader::{Entry, Reader};
 use crate::seal::{self, Seal};
-use crate::segment::{Rest, SegmentReader};
+use crate::segment::{Bound, Rest, SegmentReader};
 use crate::storage::{Storage, path_of};
 
 /// How often the directory is listed until a listing fits together: names that appear while it is
@@ -94,26 +94,17 @@ pub fn replay(
     let Some(seal) = listing.newest_seal(storage.as_ref())? else {
         return Ok(History::default());
     };
-    let own = listing.segments_of(seal.term);
-    let mut reader = Reader::open(
+    let seen = seen_bytes(storage.as_ref(), listing.newest_segment_of(seal.term))?;
+    let mut reader = Reader::recover(
         Arc::clone(storage),
         seal.files.clone(),
-        Some(seal.term),
-        None,
+        seal.term,
+        seen.clone(),
     )?;
-    let mut looked_again = false;
-    let torn = loop {
-        let mut read_any = false;
-        while let Some(entry) = next(&mut reader, &seal)? {
-            read_any = true;
-            visit(entry);
-        }
-        match torn_tail(storage, &reader, &own, &seal) {
-            // The replaced process may have written on between our two looks: look again.
-            Err(ReadError::Damaged { .. }) if read_any || !looked_again => looked_again = true,
-            torn => break torn?,
-        }
-    };
+    while let Some(entry) = next(&mut reader, &seal)? {
+        visit(entry);
+    }
+    let torn = torn_tail(storage.as_ref(), &reader, seen.len() as u64, seal.term)?;
     let files = reader.files();
     if let Some(last) = files.last() {
         make_durable(storage.as_ref(), last.file)?;
@@ -141,30 +132,52 @@ fn next(reader: &mut Reader, seal: &Seal) -> Result<Option<Entry>, ReadError> {
     })
 }
 
-/// Judges what lies behind the last whole record of the sealed term, whose segments are `own`.
-fn torn_tail(
-    storage: &Arc<dyn Storage>,
-    reader: &Reader,
-    own: &[SegmentName],
-    seal: &Seal,
-) -> Result<Option<TornTail>, ReadError> {
-    let newest = own.last().copied();
-    let Some((reached, rest)) = reader.reached()? else {
-        // No first segment: there must be no other.
-        return newest.map_or(Ok(None), |newest| {
-            let first = SegmentName {
-                term: seal.term,
-                number: 1,
-            };
-            let needed_by = newest.to_string();
-            Err(ReadError::Missing {
-                path: path_of(storage.as_ref(), &first),
-                needed_by,
-            })
-        });
+/// The length of each segment of the sealed term, up to the newest one listed.
+///
+/// Everything written behind these lengths came after the look and is nobody's. Taken after the
+/// listing: a segment that has a successor in the listing was complete before.
+fn seen_bytes(storage: &dyn Storage, newest: Option<SegmentName>) -> Result<Vec<u64>, ReadError> {
+    let Some(newest) = newest else {
+        return Ok(Vec::new());
     };
-    let newest = newest.filter(|newest| newest.number > reached.name().number);
-    let is_last = newest.is_none();
+    let length = |number| {
+        let name = SegmentName { number, ..newest };
+        let opened = SegmentReader::open(storage, name, Bound::Open)?;
+        opened
+            .ok_or_else(|| missing(storage, name, newest))?
+            .length_bytes()
+    };
+    (1..=newest.number).map(length).collect()
+}
+
+fn missing(storage: &dyn Storage, name: SegmentName, newest: SegmentName) -> ReadError {
+    ReadError::Missing {
+        path: path_of(storage, &name),
+        needed_by: newest.to_string(),
+    }
+}
+
+/// Judges what lies behind the last whole record of the sealed term, which has this many segments.
+fn torn_tail(
+    storage: &dyn Storage,
+    reader: &Reader,
+    segments: u64,
+    term: TermId,
+) -> Result<Option<TornTail>, ReadError> {
+    let newest = SegmentName {
+        term,
+        number: segments,
+    };
+    let Some((reached, rest)) = reader.reached()? else {
+        let first = SegmentName { term, number: 1 };
+        // The reader found no first segment: it has gone since it was listed, or none was.
+        return if segments == 0 {
+            Ok(None)
+        } else {
+            Err(missing(storage, first, newest))
+        };
+    };
+    let is_last = reached.name() == newest;
     let torn = match rest {
         Rest::Clean => None,
         Rest::Torn { at_byte, bytes } if is_last => Some(TornTail {
@@ -176,21 +189,17 @@ fn torn_tail(
             return Err(reached.damaged(reached.cursor(), Damage::Record));
         }
     };
-    let Some(newest) = newest else {
+    if is_last {
         return Ok(torn);
-    };
-    // The reader could not go on to the next segment: it is missing, or its header is not whole.
+    }
+    // The reader could not go on to the next segment, so its header is not whole.
     let name = reached.name().successor();
-    let Some(next) = SegmentReader::open(storage.as_ref(), name, None)? else {
-        let needed_by = newest.to_string();
-        return Err(ReadError::Missing {
-            path: path_of(storage.as_ref(), &name),
-            needed_by,
-        });
-    };
+    let next = reader
+        .open_followed(name)?
+        .ok_or_else(|| missing(storage, name, newest))?;
     match next.rest()? {
-        Rest::Clean if newest == name => Ok(None),
-        Rest::Torn { at_byte, bytes } if newest == name => Ok(Some(TornTail {
+        Rest::Clean if name == newest => Ok(None),
+        Rest::Torn { at_byte, bytes } if name == newest => Ok(Some(TornTail {
             file: name,
             at_byte,
             bytes,
@@ -281,12 +290,11 @@ impl Listing {
         seal::read(storage, epoch)?.ok_or_else(missing).map(Some)
     }
 
-    fn segments_of(&self, term: TermId) -> Vec<SegmentName> {
+    fn newest_segment_of(&self, term: TermId) -> Option<SegmentName> {
         self.segments
             .keys()
-            .filter(|segment| segment.term == term)
+            .rfind(|segment| segment.term == term)
             .copied()
-            .collect()
     }
 
     fn leftovers(&self, seal: &Seal) -> Vec<String> {

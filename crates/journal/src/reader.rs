@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use crate::error::{Damage, ReadError};
 use crate::names::{FileLength, Position, SegmentName, TermId};
-use crate::segment::{Rest, SegmentReader};
+use crate::segment::{Bound, Rest, SegmentReader};
 use crate::storage::{Storage, path_of};
 
 /// One record as it was appended.
@@ -34,6 +34,8 @@ pub struct Reader {
     sealed: VecDeque<FileLength>,
     /// The term whose segments are followed once the sealed files are read.
     follow: Option<TermId>,
+    /// Recovery reads the followed segments only as far as it saw them, by number from 1.
+    seen_bytes: Option<Vec<u64>>,
     /// Entries up to here are not returned.
     after: Option<Position>,
     current: Option<SegmentReader>,
@@ -61,6 +63,7 @@ impl Reader {
             storage,
             sealed: sealed.into(),
             follow,
+            seen_bytes: None,
             after,
             current: None,
             previous: None,
@@ -73,6 +76,21 @@ impl Reader {
             reader.skip_followed(after)?;
         }
         Ok(reader)
+    }
+
+    /// Opens a reader over `sealed` files and then the segments of a term as far as `seen_bytes`
+    /// tells, one length for each.
+    pub(crate) fn recover(
+        storage: Arc<dyn Storage>,
+        sealed: Vec<FileLength>,
+        term: TermId,
+        seen_bytes: Vec<u64>,
+    ) -> Result<Self, ReadError> {
+        let reader = Self::open(storage, sealed, Some(term), None)?;
+        Ok(Self {
+            seen_bytes: Some(seen_bytes),
+            ..reader
+        })
     }
 
     /// The next entry; nothing if there is no further whole record now.
@@ -152,13 +170,31 @@ impl Reader {
             return Ok(None);
         };
         let name = SegmentName { term, number: 1 };
-        let first = SegmentReader::open(self.storage.as_ref(), name, None)?;
+        let first = self.open_followed(name)?;
         Ok(first.map(|first| first.expecting(Some(1))))
+    }
+
+    /// Opens a segment of the followed term; nothing if there is none (yet).
+    pub(crate) fn open_followed(
+        &self,
+        name: SegmentName,
+    ) -> Result<Option<SegmentReader>, ReadError> {
+        let bound = match &self.seen_bytes {
+            None => Bound::Open,
+            Some(seen) => {
+                let index = usize::try_from(name.number.saturating_sub(1)).ok();
+                match index.and_then(|index| seen.get(index)) {
+                    Some(bytes) => Bound::Seen(*bytes),
+                    None => return Ok(None),
+                }
+            }
+        };
+        SegmentReader::open(self.storage.as_ref(), name, bound)
     }
 
     fn open_sealed(&self, file: FileLength) -> Result<SegmentReader, ReadError> {
         let storage = self.storage.as_ref();
-        let opened = SegmentReader::open(storage, file.file, Some(file.length_bytes))?;
+        let opened = SegmentReader::open(storage, file.file, Bound::Sealed(file.length_bytes))?;
         let segment = opened.ok_or_else(|| ReadError::Missing {
             path: path_of(storage, &file.file),
             needed_by: "a seal".to_owned(),
@@ -192,7 +228,7 @@ impl Reader {
         if let Some(entry) = current.next_entry()? {
             return Ok(Step::Entry(entry));
         }
-        match current.limit_bytes() {
+        match current.sealed_bytes() {
             None => self.leave_followed(current),
             Some(end) if current.end_byte() == end => Ok(Step::Leave(None)),
             Some(sealed_bytes) => {
@@ -204,7 +240,7 @@ impl Reader {
     /// Decides what to do where a followed segment has no further whole record.
     fn leave_followed(&self, current: &mut SegmentReader) -> Result<Step, ReadError> {
         let storage = self.storage.as_ref();
-        let Some(mut next) = SegmentReader::open(storage, current.name().successor(), None)? else {
+        let Some(mut next) = self.open_followed(current.name().successor())? else {
             return Ok(Step::NotYet);
         };
         // The successor is made only when this one is complete, but that may have happened between
@@ -256,7 +292,7 @@ impl Reader {
             return Ok(());
         };
         let mut name = SegmentName { term, number: 1 };
-        while let Some(mut segment) = SegmentReader::open(self.storage.as_ref(), name, None)? {
+        while let Some(mut segment) = self.open_followed(name)? {
             match segment.first_offset()? {
                 Some(first) if first <= after.offset.saturating_add(1) => {
                     self.current = Some(segment);

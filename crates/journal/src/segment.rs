@@ -30,14 +30,33 @@ pub(crate) enum Rest {
     LaterBatch,
 }
 
+/// Bytes beyond this are never read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// As far as the file goes, also later.
+    Open,
+    /// As far as the file went when recovery looked; what comes later is a late write.
+    Seen(u64),
+    /// The sealed length, which must be the end of a record.
+    Sealed(u64),
+}
+
+impl Bound {
+    fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Open => None,
+            Self::Seen(bytes) | Self::Sealed(bytes) => Some(bytes),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct SegmentReader {
     name: SegmentName,
     path: PathBuf,
     file: Box<dyn StoredFile>,
     checksum: FileChecksum,
-    /// Bytes beyond are never read.
-    limit_bytes: Option<u64>,
+    bound: Bound,
     chunk: Chunk,
     first_offset: Option<u64>,
     /// What the first offset must be, if its neighbours tell.
@@ -69,7 +88,7 @@ impl SegmentReader {
     pub(crate) fn open(
         storage: &dyn Storage,
         name: SegmentName,
-        limit_bytes: Option<u64>,
+        bound: Bound,
     ) -> Result<Option<Self>, ReadError> {
         let Some(file) = open_if_there(storage, &name.to_string())? else {
             return Ok(None);
@@ -79,7 +98,7 @@ impl SegmentReader {
             path: path_of(storage, &name),
             file,
             checksum: FileChecksum::of(name),
-            limit_bytes,
+            bound,
             chunk: Chunk::default(),
             first_offset: None,
             expected_first: None,
@@ -115,8 +134,12 @@ impl SegmentReader {
         self.path.clone()
     }
 
-    pub(crate) fn limit_bytes(&self) -> Option<u64> {
-        self.limit_bytes
+    /// Where a seal says that the last record ends.
+    pub(crate) fn sealed_bytes(&self) -> Option<u64> {
+        match self.bound {
+            Bound::Sealed(bytes) => Some(bytes),
+            Bound::Open | Bound::Seen(_) => None,
+        }
     }
 
     pub(crate) fn cursor(&self) -> u64 {
@@ -140,13 +163,13 @@ impl SegmentReader {
         }
     }
 
-    /// The file's length, or its limit if that is smaller.
+    /// The file's length, or its bound if that is smaller.
     pub(crate) fn length_bytes(&self) -> Result<u64, ReadError> {
         let length = self
             .file
             .length_bytes()
             .map_err(|source| self.failed(source))?;
-        Ok(self.limit_bytes.map_or(length, |limit| limit.min(length)))
+        Ok(self.bound.bytes().map_or(length, |limit| limit.min(length)))
     }
 
     /// The first offset that the header tells; nothing if the header is not whole (yet).
@@ -311,7 +334,7 @@ impl SegmentReader {
         Ok(())
     }
 
-    /// Up to this many bytes from this place; fewer only where the file or the limit ends.
+    /// Up to this many bytes from this place; fewer only where the file or its bound ends.
     fn fetch(&mut self, at_byte: u64, wanted_bytes: u64) -> Result<&[u8], ReadError> {
         if !self.chunk.holds(at_byte, wanted_bytes) {
             self.load(at_byte, wanted_bytes)?;
@@ -325,7 +348,7 @@ impl SegmentReader {
             // Only as much memory as there is file: the length comes from a record not yet checked.
             load_bytes = load_bytes.min(self.length_bytes()?.saturating_sub(at_byte));
         }
-        if let Some(limit) = self.limit_bytes {
+        if let Some(limit) = self.bound.bytes() {
             load_bytes = load_bytes.min(limit.saturating_sub(at_byte));
         }
         let mut bytes = std::mem::take(&mut self.chunk.bytes);

@@ -1,10 +1,13 @@
 //! Terms beside and after each other: seals, sealed lengths, late writers, files of others.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use journal::storage::memory::MemoryStorage;
 use journal::{AppendError, Operation, Position, ReadError, Seal, WriteError, history, seal};
 
 use crate::support::{
-    Events, Model, SMALL, group, read_all, run_term, segment, shared, take_over, term,
+    Events, Model, SMALL, group, read_all, run_term, segment, shared, take_over, term, wait_until,
 };
 
 #[test]
@@ -147,4 +150,49 @@ fn entries_without_their_seal_are_refused_not_forgotten() {
         let error = history::load(&shared(&storage)).unwrap_err();
         assert!(matches!(&error, ReadError::Unsealed { .. }), "{error}");
     }
+}
+
+/// A taker may read while the replaced process, not yet aware of its fence mark, still writes: it
+/// finds a whole prefix each time and never takes the growing end for damage.
+#[test]
+fn reading_while_the_replaced_term_still_writes() {
+    let storage = MemoryStorage::new();
+    take_over(&storage, 1).unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (storage, stop) = (storage.clone(), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            let writer = Events::default().writer(&storage, term(1), SMALL).unwrap();
+            let mut number = 0;
+            while !stop.load(Ordering::Relaxed) && number < 20_000 {
+                writer
+                    .append(group(1, number, &[number * 37 % 9000, 10]))
+                    .unwrap();
+                writer.sync_barrier().unwrap();
+                number += 1;
+            }
+            writer.close().unwrap()
+        })
+    };
+    let mut found = 0;
+    for _ in 0..20 {
+        let before = storage.counts().writes;
+        wait_until("the writer writes on", || {
+            storage.counts().writes > before + 2
+        });
+        let (history, entries) = read_all(&shared(&storage)).unwrap();
+        assert!(entries.len() > found, "nothing new was found");
+        assert!(
+            history
+                .end()
+                .is_none_or(|end| end.offset == entries.len() as u64)
+        );
+        found = entries.len();
+    }
+    stop.store(true, Ordering::Relaxed);
+    let last = writer.join().unwrap();
+    assert_eq!(
+        read_all(&shared(&storage)).unwrap().1.len() as u64,
+        last.offset
+    );
 }
