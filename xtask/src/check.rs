@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 
-use crate::run::{cargo, command, output, run};
+use crate::run::{cargo, output, run};
 use crate::tally::Tally;
 use crate::{links, sources};
 
@@ -34,7 +34,7 @@ pub(crate) fn check() -> ExitCode {
     });
     // A crate that builds only because its neighbours switch features on is broken for everybody else.
     tally.step("each crate alone", each_crate_alone);
-    tally.step("dependencies", dependencies);
+    dependencies(&mut tally);
     tally.step("source files", sources::check);
     tally.step("links", links::check);
     tally.finish()
@@ -75,14 +75,17 @@ fn packages() -> Result<Vec<String>> {
         .collect())
 }
 
-fn dependencies() -> Result<()> {
+/// The advisory database is not asked: it needs the network, and a new advisory must not stop unrelated work.
+fn dependencies(tally: &mut Tally) {
     if output(cargo().args(["deny", "--version"])).is_err() {
-        println!(
-            "NOT CHECKED: licences, banned crates and sources of the dependencies, because cargo-deny is not here.\n\
-             Install it with: cargo install --locked cargo-deny"
+        tally.not_checked(
+            "licences, banned crates and sources of the dependencies, because cargo-deny is not here \
+             (cargo install --locked cargo-deny)"
+                .to_owned(),
         );
-        return Ok(());
+        return;
     }
-    // The advisory database is not among them: it needs the network, and a new advisory must not stop unrelated work.
-    run(command("cargo").args(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+    tally.step("dependencies", || {
+        run(cargo().args(["deny", "--locked", "check", "bans", "licenses", "sources"]))
+    });
 }

@@ -13,6 +13,7 @@ pub(crate) struct Tally {
     passed: usize,
     failed: usize,
     failures: Vec<String>,
+    unchecked: Vec<String>,
 }
 
 impl Tally {
@@ -48,9 +49,18 @@ impl Tally {
         self.failures.push(name);
     }
 
+    /// Notes what could not be looked at on this machine; it is said again at the end, where it is seen.
+    pub(crate) fn not_checked(&mut self, what: String) {
+        println!("NOT CHECKED: {what}");
+        self.unchecked.push(what);
+    }
+
     /// Lists the failures and prints the closing line.
     pub(crate) fn finish(self) -> ExitCode {
         println!();
+        for what in &self.unchecked {
+            println!("NOT CHECKED: {what}");
+        }
         for name in &self.failures {
             println!("failed: {name}");
         }
