@@ -94,8 +94,8 @@ wire_struct! {
 
 /// Settings at the end of both create packets; what is absent is taken from the address settings.
 ///
-/// Clients of older builds stop after some of the groups that [`Wire::read`] marks; the rest is absent
-/// then. All of them are written.
+/// Clients of older builds stop after one of several groups of them, which are the conditions of
+/// reading; the rest is absent then. All of them are written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(
     missing_docs,
