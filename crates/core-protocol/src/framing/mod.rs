@@ -82,6 +82,11 @@ impl FrameDecoder {
         !self.handshake_pending
     }
 
+    /// Changes the limit, from the next frame on whose length has not been read.
+    pub fn set_max_frame_bytes(&mut self, max_frame_bytes: usize) {
+        self.max_frame_bytes = max_frame_bytes;
+    }
+
     /// Takes received bytes. Call [`Self::next_frame`] until it has no more.
     pub fn feed(&mut self, bytes: Bytes) {
         if self.input.is_empty() {

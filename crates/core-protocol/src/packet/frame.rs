@@ -14,6 +14,44 @@ const RECEIVE_TYPE: i8 = 75;
 /// Consumer id and delivery count.
 const RECEIVE_TAIL_BYTES: usize = 8 + 4;
 
+/// Types that only brokers send: answers, pushes, topology.
+///
+/// `PING` and `PACKETS_CONFIRMED` go both ways.
+const BROKER_TYPES: [i8; 25] = [
+    11,
+    12,
+    13,
+    20,
+    21,
+    31,
+    33,
+    55,
+    62,
+    64,
+    66,
+    RECEIVE_TYPE,
+    76,
+    77,
+    80,
+    82,
+    110,
+    114,
+    122,
+    124,
+    -5,
+    -14,
+    -17,
+    -19,
+    -22,
+];
+
+/// Whether a whole frame is of a type that only brokers send.
+pub(crate) fn is_from_broker(frame: &[u8]) -> bool {
+    frame
+        .get(LENGTH_BYTES)
+        .is_some_and(|byte| BROKER_TYPES.contains(&i8::from_be_bytes([*byte])))
+}
+
 /// One packet on one channel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Frame {
@@ -94,4 +132,42 @@ pub fn encode_receive(
     out.put_i64(consumer_id);
     out.put_i32(delivery_count);
     size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Role;
+
+    /// A frame of this type with as many zero fields as it takes to decode, if it ever does.
+    fn zeros(packet_type: i8) -> Option<Packet> {
+        (0..256).find_map(|fields| {
+            let mut frame = BytesMut::new();
+            frame.put_i32(length(HEADER_BYTES - LENGTH_BYTES + fields));
+            frame.put_i8(packet_type);
+            frame.put_i64(10);
+            frame.put_bytes(0, fields);
+            Frame::decode(&frame.freeze())
+                .ok()
+                .map(|frame| frame.packet)
+        })
+    }
+
+    #[test]
+    fn answers_and_pushes_are_what_only_brokers_send() {
+        let mut seen = 0;
+        for packet_type in i8::MIN..=i8::MAX {
+            let Some(packet) = zeros(packet_type) else {
+                continue;
+            };
+            let from_broker = BROKER_TYPES.contains(&packet_type);
+            match packet.role() {
+                Role::Request { .. } => assert!(!from_broker, "{}", packet.name()),
+                Role::Answer | Role::Push => assert!(from_broker, "{}", packet.name()),
+                Role::Other => {}
+            }
+            seen += 1;
+        }
+        assert!(seen > 60, "{seen} packets");
+    }
 }

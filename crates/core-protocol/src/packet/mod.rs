@@ -34,6 +34,7 @@ pub use consumer::{
     SessIndividualAcknowledge, SessReceiveContinuation, SessReceiveLargeMessage,
     SessReceiveMessage,
 };
+pub(crate) use frame::is_from_broker;
 pub use frame::{Frame, encode_receive, receive_len};
 pub use query::{
     SessBindingQuery, SessBindingQueryResponseV5, SessQueueQuery, SessQueueQueryResponseV3,

@@ -20,6 +20,10 @@ pub use topology::TopologyMember;
 
 use crate::framing::DEFAULT_MAX_FRAME_BYTES;
 
+/// Frames above this are refused until a session was accepted: whoever has not shown who it is gets no
+/// more of the broker's memory than a session's names and password need.
+pub const MAX_FRAME_BYTES_BEFORE_SESSION: usize = 64 * 1024;
+
 /// How long a client may take for its handshake; Artemis' default.
 pub const DEFAULT_HANDSHAKE_TIMEOUT_MS: u64 = 10_000;
 
@@ -36,7 +40,8 @@ pub const CONFIRM_INTERVAL_MS: u64 = 2_000;
 /// The limits of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Frames above this end the connection.
+    /// Frames above this end the connection, and those above [`MAX_FRAME_BYTES_BEFORE_SESSION`] until
+    /// a session was accepted.
     pub max_frame_bytes: usize,
     /// How long a client may take for its handshake.
     pub handshake_timeout_ms: u64,

@@ -9,8 +9,8 @@ use core_protocol::packet::{
     SessQueueQuery, SubscribeTopology, SubscribeTopologyV2,
 };
 use core_protocol::server::{
-    CONFIRM_INTERVAL_MS, ConnectionError, DEFAULT_HANDSHAKE_TIMEOUT_MS, Event, ServerConfig,
-    ServerConnection, TopologyMember,
+    CONFIRM_INTERVAL_MS, ConnectionError, DEFAULT_HANDSHAKE_TIMEOUT_MS, Event,
+    MAX_FRAME_BYTES_BEFORE_SESSION, ServerConfig, ServerConnection, TopologyMember,
 };
 use core_protocol::{Connector, DecodeError, Frame, Packet, exception};
 
@@ -430,6 +430,44 @@ fn requests_reach_the_broker_only_on_the_channel_of_a_session() {
         packet: Box::new(query()),
     };
     assert_eq!(pair.server.poll_event(), Some(event));
+}
+
+#[test]
+fn what_only_a_broker_sends_is_not_even_decoded() {
+    let mut pair = Pair::with_session(-1);
+    // SESS_BINDINGQUERY_RESP_V5 with a count that its frame cannot hold.
+    pair.bytes(b"\0\0\0\x0e\xea\0\0\0\0\0\0\0\x0a\0\x7f\xff\xff\xff")
+        .unwrap();
+    assert_eq!(pair.server.poll_event(), None);
+    pair.sends(10, query()).unwrap();
+    assert!(matches!(
+        pair.server.poll_event(),
+        Some(Event::Session { .. })
+    ));
+}
+
+#[test]
+fn large_frames_need_a_session() {
+    let large = i32::try_from(MAX_FRAME_BYTES_BEFORE_SESSION)
+        .unwrap()
+        .to_be_bytes();
+    let mut pair = Pair::connected();
+    let error = pair.bytes(&large).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            ConnectionError::Framing(FramingError::TooLarge { .. })
+        ),
+        "{error}"
+    );
+    Pair::with_session(-1).bytes(&large).unwrap();
+
+    let config = ServerConfig {
+        max_frame_bytes: 100,
+        ..ServerConfig::default()
+    };
+    let mut pair = Pair::connected_with(config);
+    assert!(pair.bytes(&97_i32.to_be_bytes()).is_err());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::packet::{
     CheckForFailoverReply, Exception, Frame, Packet, Ping, ReattachSessionResponse, Role,
 };
 use crate::server::{ConnectionError, Event, SessionRequest};
-use crate::{PROTOCOL_VERSION, exception};
+use crate::{PROTOCOL_VERSION, exception, packet};
 
 /// Sessions have channels from here on.
 const FIRST_SESSION_CHANNEL: i64 = 10;
@@ -15,6 +15,10 @@ const UNTOLD_VERSION: i32 = 121;
 impl ServerConnection {
     pub(super) fn handle_frames(&mut self) -> Result<(), ConnectionError> {
         while let Some(bytes) = self.decoder.next_frame()? {
+            if packet::is_from_broker(&bytes) {
+                // Nothing here asks for it, and the lists in some of them take more memory than bytes.
+                continue;
+            }
             let frame = Frame::decode(&bytes)?;
             match frame.channel {
                 CONNECTION_CHANNEL => self.handle_connection_packet(frame.packet),

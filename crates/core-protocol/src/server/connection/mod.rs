@@ -8,7 +8,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::confirmation::Confirmation;
 use super::topology::{TopologyMember, left_packet, member_packet};
-use super::{CONFIRM_INTERVAL_MS, ConnectionError, Event, ServerConfig};
+use super::{
+    CONFIRM_INTERVAL_MS, ConnectionError, Event, MAX_FRAME_BYTES_BEFORE_SESSION, ServerConfig,
+};
 use crate::PROTOCOL_VERSION;
 use crate::framing::FrameDecoder;
 use crate::message::Message;
@@ -64,7 +66,9 @@ impl ServerConnection {
     /// A connection that was accepted at this time.
     pub fn new(config: ServerConfig, now_ms: u64) -> Self {
         Self {
-            decoder: FrameDecoder::server(config.max_frame_bytes),
+            decoder: FrameDecoder::server(
+                config.max_frame_bytes.min(MAX_FRAME_BYTES_BEFORE_SESSION),
+            ),
             config,
             sessions: BTreeMap::new(),
             events: VecDeque::new(),
@@ -197,6 +201,8 @@ impl ServerConnection {
         };
         if let Session::Requested(window) = session {
             *session = Session::Open(Confirmation::new(*window));
+            self.decoder
+                .set_max_frame_bytes(self.config.max_frame_bytes);
             let response = CreateSessionResponse {
                 server_version: PROTOCOL_VERSION,
             };
