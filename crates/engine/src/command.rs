@@ -177,10 +177,6 @@ pub struct OpenSession {
 /// (last value, non-destructive, ring, groups, dispatch delays) are refused when they ask for
 /// something else than the default.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "the flags of the wire's packet"
-)]
 pub struct CreateQueue {
     /// Its address, or `address::queue`.
     pub address: String,

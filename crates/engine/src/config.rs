@@ -105,6 +105,10 @@ pub struct AddressSettingsOverrides {
 
 /// The settings that count for one address, every pattern applied.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent settings, as in broker.xml"
+)]
 pub struct AddressSettings {
     /// Where messages go that were delivered too often; without one they are dropped.
     pub dead_letter_address: Option<String>,

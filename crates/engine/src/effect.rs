@@ -249,6 +249,8 @@ pub enum Notice {
     },
     /// A configured queue exists with another address, routing type or filter, which stays.
     ConfigurationIgnored { queue: String, what: &'static str },
+    /// A configured queue cannot be created.
+    ConfiguredFilterInvalid { queue: String, reason: String },
 }
 
 impl fmt::Display for Notice {
@@ -316,6 +318,12 @@ impl fmt::Display for Notice {
                 "queue {queue} exists with another {what} than configured; it keeps its own: \
                  delete the queue to apply the configuration"
             ),
+            Self::ConfiguredFilterInvalid { queue, reason } => {
+                write!(
+                    formatter,
+                    "configured queue {queue} is not created: invalid filter: {reason}"
+                )
+            }
         }
     }
 }

@@ -9,11 +9,33 @@
 //! records and releases the effects. The engine never touches files, sockets, clocks or randomness,
 //! and whatever a client sends can neither make it panic nor take memory without a bound.
 
+mod acknowledge;
+mod address;
 mod command;
 mod config;
+mod consumer;
+mod consumer_admin;
+mod dispatch;
+mod duplicates;
 mod effect;
+mod engine;
 mod error;
+mod expiry;
+mod filter;
 mod ids;
+mod queue;
+mod queue_admin;
+mod record;
+mod recovery;
+mod redelivery;
+mod routing;
+mod security;
+mod session;
+mod settings;
+mod stats;
+mod stored;
+mod timers;
+mod transaction;
 
 pub use command::{Command, CreateConsumer, CreateQueue, NO_REPLY, OpenSession, Request};
 pub use config::{
@@ -21,5 +43,9 @@ pub use config::{
     Permission, QueueConfig, RoutingType, RoutingTypes, SecurityMatch,
 };
 pub use effect::{BindingInfo, Effect, Effects, Notice, QueueInfo, Record, Reply};
+pub use engine::Engine;
 pub use error::{EngineError, code};
 pub use ids::{ConnectionKey, QueueId, SessionKey};
+pub use record::RecordError;
+pub use recovery::RecoverError;
+pub use stats::{QueueStats, Stats};
