@@ -1,0 +1,18 @@
+//! Where the pair record lives, and the files by which two processes on one store see each other.
+//!
+//! - [`DirectoryArbiter`]: the record as numbered files in a directory, a compare-and-set register.
+//! - [`SideFile`]: what each side leaves there for the other, a hint.
+//! - [`TermFile`]: lock and fence mark of a term, in the store.
+//! - [`lock`]: open file description locks.
+//!
+//! Calls block, on a network disk for as long as its server is away: run them on threads of their own. Nothing
+//! here decides who is active; that is the `pair` crate.
+
+mod directory;
+pub mod lock;
+mod side_file;
+mod term_file;
+
+pub use directory::{DirectoryArbiter, Outcome, ReadError};
+pub use side_file::SideFile;
+pub use term_file::{Mark, Probe, TermFile, TermFileError};

@@ -1,0 +1,166 @@
+//! What the active does beside serving: it looks at the record, answers requests to hand over, and
+//! makes the two writes of a holder: fences done, record lost.
+//!
+//! A healthy pair writes nothing: each write here has a reason in the record that the write removes.
+
+use super::Versioned;
+use super::action::Write;
+use super::lane::Purpose;
+use super::{Action, Gap, Machine, Notice, Phase, RecordState, SteppingDown, Waiting, Work};
+use crate::{Term, Wanted};
+
+impl Machine {
+    pub(super) fn step_serving(&mut self, term: Term, gap: Gap, work: &Work) -> bool {
+        self.waiting = match work {
+            Work::Clients => Waiting::Nothing,
+            Work::DrainingFor { .. } | Work::DrainingToStop => Waiting::Draining,
+        };
+        if let Some(why) = self.replaced(term) {
+            self.step_down(term, why);
+            return true;
+        }
+        self.recreate_record();
+        if *work != Work::Clients {
+            return false;
+        }
+        if self.stop_by_ms.is_some() {
+            self.push(Action::WriteSideFile { leaving: true });
+            return self.drain(term, gap, Work::DrainingToStop);
+        }
+        if let Gap::Closed { gap_ms } = gap {
+            self.note_fences(gap_ms);
+            return self.answer_request(term, gap);
+        }
+        false
+    }
+
+    /// Whether the record shows that this term is over.
+    pub(super) fn replaced(&self, term: Term) -> Option<&'static str> {
+        let newest = self.good_record()?;
+        (newest.record.term() != Some(term)).then_some("the record names another term")
+    }
+
+    /// Gives up a term that was replaced: nothing more is acknowledged.
+    pub(super) fn step_down(&mut self, term: Term, why: &'static str) {
+        self.notice(Notice::SteppingDown { term, why });
+        self.lane.abandon();
+        self.lane.read_soon(self.now.mono_ms);
+        self.push(Action::DropState { term });
+        self.become_phase(Phase::SteppingDown {
+            term,
+            stage: SteppingDown::Dropping,
+        });
+    }
+
+    /// The holder alone proves itself: it writes its copy again (rule 7).
+    pub(super) fn recreate_record(&mut self) {
+        let RecordState::Missing { older } = self.newest.state else {
+            return;
+        };
+        if !self.lane.is_idle() {
+            return;
+        }
+        let Some(own) = self
+            .newest
+            .record
+            .as_ref()
+            .map(|newest| newest.record.clone())
+        else {
+            return;
+        };
+        let record = own.recreated(self.next_wid());
+        let write = match older {
+            Some(version) => Write::Cas(Versioned { version, record }),
+            None => Write::Create(record),
+        };
+        let action = self.lane.begin(Purpose::Recreate, write);
+        self.push(action);
+    }
+
+    /// The one further write of a taker: every replaced term is fenced, and the gap is known.
+    fn note_fences(&mut self, gap_ms: Option<u64>) {
+        let Some(newest) = self.good_record() else {
+            return;
+        };
+        let noted_ms = newest.record.last.as_ref().and_then(|last| last.gap_ms);
+        if (newest.record.unfenced.is_empty() && noted_ms == gap_ms) || !self.lane.is_idle() {
+            return;
+        }
+        let (version, record) = (newest.version, newest.record.clone());
+        let next = record.fences_done(gap_ms, self.next_wid());
+        self.cas(Purpose::FencesDone, version, next);
+    }
+
+    /// Hands over, refuses, or waits, if there is a request in force (rule 6).
+    fn answer_request(&mut self, term: Term, gap: Gap) -> bool {
+        let Some(newest) = self.good_record().cloned() else {
+            return false;
+        };
+        let Some(wanted) = newest.record.wanted_now().cloned() else {
+            self.handover.wanted_since_ms = None;
+            return false;
+        };
+        if !self.lane.is_idle() {
+            return false;
+        }
+        match self.objection(&wanted) {
+            Objection::None => {
+                self.notice(Notice::HandingOver {
+                    to: wanted.to,
+                    id: wanted.id,
+                });
+                self.drain(term, gap, Work::DrainingFor { to: wanted.to })
+            }
+            Objection::NotYet { until_ms } => {
+                self.wake(Some(until_ms));
+                false
+            }
+            Objection::Refuse(reason) => {
+                let next = newest
+                    .record
+                    .with_refused(&wanted.id, &reason, self.next_wid());
+                self.cas(Purpose::Refuse, newest.version, next);
+                false
+            }
+        }
+    }
+
+    fn objection(&mut self, wanted: &Wanted) -> Objection {
+        let now_ms = self.now.mono_ms;
+        let side = self.config.side;
+        if wanted.to == side {
+            return Objection::Refuse(format!("the {side} is active already"));
+        }
+        if wanted.is_failback() && !self.config.allow_failback {
+            return Objection::Refuse(format!("allow-failback is false on the {side}"));
+        }
+        if now_ms < self.handover.refuse_until_ms {
+            let to = wanted.to;
+            return Objection::Refuse(format!("the {to} did not use a handover just now"));
+        }
+        // Its file may be a moment behind its request; without it nobody is there to take over.
+        if self.peer.as_ref().is_some_and(|peer| !peer.leaving) {
+            return Objection::None;
+        }
+        let since_ms = *self.handover.wanted_since_ms.get_or_insert(now_ms);
+        let until_ms = since_ms + self.config.timers.lost_after_ms;
+        if now_ms < until_ms {
+            return Objection::NotYet { until_ms };
+        }
+        Objection::Refuse(format!("the {} is not running", wanted.to))
+    }
+
+    fn drain(&mut self, term: Term, gap: Gap, work: Work) -> bool {
+        self.push(Action::Drain { term });
+        // Still serving: what is finished now is acknowledged, through the gate.
+        self.phase = Phase::Serving { term, gap, work };
+        true
+    }
+}
+
+/// What speaks against a request.
+enum Objection {
+    None,
+    NotYet { until_ms: u64 },
+    Refuse(String),
+}

@@ -1,0 +1,129 @@
+//! What this process has seen of the recorded holder's lock.
+//!
+//! A lock that was never seen refused proves nothing by being free: the store's locks may not work
+//! at all. What one lock showed is forgotten when the record names another term.
+
+use super::LockState;
+use crate::{Holder, Locks, Record, Term, Timers};
+
+/// What the evidence says of the recorded holder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Holding {
+    /// Not seen yet.
+    #[default]
+    Unknown,
+    /// Its process lives.
+    Alive,
+    /// Its file is gone.
+    Absent,
+    /// Its lock is free.
+    Free {
+        /// Since when, or since the holder's last sign of life after that.
+        since_ms: u64,
+    },
+}
+
+/// What this process has seen of locks.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Evidence {
+    /// The recorded term that the next three fields are about.
+    term: Option<Term>,
+    holding: Holding,
+    /// When the lock was last refused.
+    refused_ms: Option<u64>,
+    /// A notice about it was given.
+    noticed: bool,
+    /// Whether any holder's lock was ever refused: this process has met a living active.
+    pub(super) met_active: bool,
+    /// Whether two descriptors of a scratch file exclude each other.
+    pub(super) self_test: Option<bool>,
+    /// A test is under way.
+    probing: bool,
+    next_probe_ms: u64,
+}
+
+impl Evidence {
+    /// Follows the record to its term.
+    pub(super) fn look_at(&mut self, term: Option<Term>) {
+        if self.term != term {
+            self.term = term;
+            self.holding = Holding::Unknown;
+            self.refused_ms = None;
+            self.noticed = false;
+            self.next_probe_ms = 0;
+        }
+    }
+
+    /// The holder wrote the record.
+    pub(super) fn holder_wrote(&mut self, now_ms: u64) {
+        if let Holding::Free { since_ms } = &mut self.holding {
+            *since_ms = now_ms;
+        }
+    }
+
+    /// What the lock says.
+    pub(super) fn holding(&self) -> Holding {
+        self.holding
+    }
+
+    /// When this process last saw the recorded holder alive.
+    pub(super) fn last_alive_ms(&self) -> Option<u64> {
+        self.refused_ms
+    }
+
+    /// Whether a free lock of this holder proves its end: seen refused by this process, or noted in
+    /// the record, or the same kernel and a passed self-test.
+    pub(super) fn locks_work(&self, record: &Record, holder: &Holder, boot: Option<&str>) -> bool {
+        let same_kernel = boot.is_some() && holder.boot.as_deref() == boot;
+        self.refused_ms.is_some()
+            || record.locks == Some(Locks::Seen)
+            || (same_kernel && self.self_test == Some(true))
+    }
+
+    /// Whether a notice about this term's lock is due; true once.
+    pub(super) fn notice_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.noticed, true)
+    }
+
+    /// The term to be tested at this time, or else when to ask again.
+    pub(super) fn poll(&mut self, now_ms: u64) -> Result<Term, Option<u64>> {
+        let Some(term) = self.term.filter(|_| !self.probing && !self.is_free()) else {
+            return Err(None);
+        };
+        if self.next_probe_ms > now_ms {
+            return Err(Some(self.next_probe_ms));
+        }
+        self.probing = true;
+        Ok(term)
+    }
+
+    /// Takes what a test found.
+    pub(super) fn probed(&mut self, now_ms: u64, timers: &Timers, term: Term, lock: &LockState) {
+        self.probing = false;
+        self.next_probe_ms = now_ms + timers.probe_ms;
+        if matches!(lock, LockState::Held) {
+            self.met_active = true;
+        }
+        if self.term != Some(term) {
+            self.next_probe_ms = 0;
+            return;
+        }
+        match lock {
+            LockState::Held => {
+                self.refused_ms = Some(now_ms);
+                self.holding = Holding::Alive;
+            }
+            LockState::Free => self.holding = Holding::Free { since_ms: now_ms },
+            LockState::Absent => {
+                self.holding = Holding::Absent;
+                // Nothing makes the file again; it is looked for only in case a cache was stale.
+                self.next_probe_ms = now_ms + timers.beat_ms;
+            }
+            LockState::Failed(_) => self.next_probe_ms = now_ms + timers.beat_ms,
+        }
+    }
+
+    fn is_free(&self) -> bool {
+        matches!(self.holding, Holding::Free { .. })
+    }
+}

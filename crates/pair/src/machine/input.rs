@@ -1,0 +1,192 @@
+//! What a side learns: answers to its actions, the passing of time, orders to stop.
+
+use crate::{Incarnation, Record, Term};
+
+/// The time of an input, on two clocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds on a clock that never steps and runs on while the machine is suspended
+    /// (`CLOCK_BOOTTIME`). Every wait is measured on it.
+    pub mono_ms: u64,
+    /// Milliseconds since 1970; only written down for people, never decided upon.
+    pub unix_ms: u64,
+}
+
+/// A record with the arbiter's version of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned {
+    /// What a compare-and-set names to replace exactly this one.
+    pub version: u64,
+    /// The record.
+    pub record: Record,
+}
+
+/// Something a side learns.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// Answers `InspectStore`; an error counts as a store with data, which is the careful reading.
+    StoreInspected(Result<StoreFacts, String>),
+    /// Answers `ReadRecord`. The driver reads the peer's side file first and passes `PeerFile`.
+    RecordRead(RecordRead),
+    /// Answers `Cas` and `Create`.
+    CasDone(CasDone),
+    /// What the other side's file says; `None` if it left none.
+    PeerFile(Option<PeerInfo>),
+    /// Answers `ProbeLock`.
+    LockProbed {
+        /// The term whose lock was tested.
+        term: Term,
+        /// What was found.
+        lock: LockState,
+    },
+    /// Answers `SelfTestLocks`: whether a second descriptor was refused.
+    LocksSelfTest(bool),
+    /// Answers `ReservePorts`.
+    PortsReserved(Result<(), String>),
+    /// Answers `CreateTermFile`.
+    TermFileCreated {
+        /// The own term.
+        term: Term,
+        /// Whether it is there and locked.
+        result: Result<(), String>,
+    },
+    /// Answers `Fence`.
+    Fenced {
+        /// The own term.
+        term: Term,
+        /// Whether every term is marked and the marks are on disk.
+        result: Result<(), String>,
+    },
+    /// Answers `LoadHistory`.
+    HistoryLoaded {
+        /// The own term.
+        term: Term,
+        /// Whether all of it was read.
+        result: Result<(), String>,
+    },
+    /// Answers `Seal`.
+    Sealed {
+        /// The own term.
+        term: Term,
+        /// Whether the seal is on disk.
+        result: Result<(), String>,
+    },
+    /// Answers `StartTerm`: the *term start* entry is on disk, and this is the own mark as it was
+    /// read, through a new open, after that fsync returned.
+    TermStarted {
+        /// The own term.
+        term: Term,
+        /// The own mark.
+        result: Result<Mark, String>,
+    },
+    /// An fsync of the journal has returned, and then the own mark was read through a new open.
+    Synced {
+        /// The own term.
+        term: Term,
+        /// Everything up to this position of the term's log is on disk.
+        up_to: u64,
+        /// The own mark.
+        mark: Mark,
+    },
+    /// A write, an fsync or the reading of the own mark failed: the incarnation is over.
+    JournalFailed(String),
+    /// Answers `OpenPorts`.
+    PortsOpened {
+        /// The own term.
+        term: Term,
+        /// Whether every client port is open.
+        result: Result<(), String>,
+    },
+    /// Answers `Drain`.
+    Drained {
+        /// The own term.
+        term: Term,
+    },
+    /// Answers `DropState`.
+    StateDropped {
+        /// The own term.
+        term: Term,
+    },
+    /// Answers `CloseTermFile`.
+    TermClosed {
+        /// The own term.
+        term: Term,
+    },
+    /// Somebody asked this process to stop.
+    StopRequested,
+    /// The time that `poll_timeout` named has come.
+    TimeOut,
+}
+
+/// What lies in the store when a process starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// Whether any term has written there: a seal or a journal file. Term files alone are no data;
+    /// a taker creates its one before it has the term.
+    pub has_data: bool,
+}
+
+/// The answer to a read of the record.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordRead {
+    /// The record.
+    Found(Box<Versioned>),
+    /// The arbiter definitely has none.
+    Missing,
+    /// There is one, of a format this program does not know.
+    NewerFormat {
+        /// Its format.
+        format: u32,
+    },
+    /// No definite answer.
+    Failed(String),
+}
+
+/// The answer to a write of the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CasDone {
+    /// It is in place.
+    Won {
+        /// Its version.
+        version: u64,
+    },
+    /// The base is not, or no longer, the newest version. Not a "no" (A2).
+    Conflict,
+    /// No definite answer; it may have landed or may land yet (A1).
+    Unknown(String),
+}
+
+/// What a test of a term's lock finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockState {
+    /// Refused: its process lives.
+    Held,
+    /// Free: as a term's lock is taken once, before the term exists, it stays free for ever.
+    Free,
+    /// There is no such file.
+    Absent,
+    /// No answer.
+    Failed(String),
+}
+
+/// The fence mark of the own term, read through a new open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// Nobody has replaced this term.
+    Clear,
+    /// A taker has replaced this term.
+    Fenced,
+    /// The file is gone, which counts as marked.
+    Missing,
+}
+
+/// What the other side's file says of it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct PeerInfo {
+    /// Host and port of its clients.
+    pub connector: String,
+    /// Its incarnation.
+    pub inc: Incarnation,
+    /// Whether it has said that it is about to end.
+    pub leaving: bool,
+}

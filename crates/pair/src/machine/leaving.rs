@@ -1,0 +1,115 @@
+//! Letting go of a term on purpose, and the end of the process.
+//!
+//! The lock is freed only after the last work is done, and where a stop must not fail over, only
+//! after the record says so: the other side sees a free lock within milliseconds.
+
+use super::lane::Purpose;
+use super::{Action, ExitReason, LettingGo, Machine, Notice, Phase, Ports, Waiting};
+use crate::Term;
+
+impl Machine {
+    /// Lets go of a term whose last work is done.
+    pub(super) fn let_go(&mut self, term: Term, recording: bool) {
+        if recording {
+            self.become_phase(Phase::Handing {
+                term,
+                stage: LettingGo::Recording,
+            });
+        } else {
+            self.close_term(term);
+        }
+    }
+
+    fn close_term(&mut self, term: Term) {
+        self.push(Action::CloseTermFile { term });
+        self.become_phase(Phase::Handing {
+            term,
+            stage: LettingGo::Closing,
+        });
+    }
+
+    pub(super) fn step_handing(&mut self, term: Term, stage: LettingGo) -> bool {
+        self.waiting = match (self.stop_by_ms, stage) {
+            (Some(_), _) => Waiting::OwnEnd,
+            (None, LettingGo::Recording | LettingGo::Closing | LettingGo::Dropping) => {
+                Waiting::OtherTakes {
+                    side: self.config.side.other(),
+                }
+            }
+        };
+        match stage {
+            LettingGo::Recording => self.record_stop(term),
+            LettingGo::Closing => false,
+            // The lock is free: only this process' own memory is left, and it ends with it.
+            LettingGo::Dropping => {
+                if self.stop_by_ms.is_some() {
+                    self.exit(ExitReason::Stopped);
+                }
+                false
+            }
+        }
+    }
+
+    /// Writes the clean stop to the record; true once the lock may go.
+    fn record_stop(&mut self, term: Term) -> bool {
+        let stop_by_ms = self.stop_by_ms.unwrap_or(self.now.mono_ms);
+        if self.replaced(term).is_some() {
+            self.close_term(term);
+            return true;
+        }
+        if self.now.mono_ms >= stop_by_ms {
+            self.notice(Notice::StopUnrecorded);
+            self.close_term(term);
+            return true;
+        }
+        self.wake(Some(stop_by_ms));
+        let Some(newest) = self.good_record() else {
+            return false;
+        };
+        if self.lane.is_idle() {
+            let (version, record) = (newest.version, newest.record.clone());
+            let next = record.with_stopped(self.config.side, self.next_wid());
+            self.cas(Purpose::Stop, version, next);
+        }
+        false
+    }
+
+    /// The clean stop is in the record.
+    pub(super) fn stop_recorded(&mut self) {
+        if let Phase::Handing {
+            term,
+            stage: LettingGo::Recording,
+        } = self.phase
+        {
+            self.close_term(term);
+        }
+    }
+
+    /// Ends the process.
+    pub(super) fn exit(&mut self, reason: ExitReason) {
+        if self.phase == Phase::Stopped {
+            return;
+        }
+        if reason == ExitReason::Stopped {
+            self.waiting = Waiting::OwnEnd;
+            self.push(Action::WriteSideFile { leaving: true });
+        }
+        self.become_phase(Phase::Stopped);
+        self.show();
+        self.push(Action::Exit(reason));
+    }
+
+    /// Changes the phase; everything that follows from the change itself is here.
+    pub(super) fn become_phase(&mut self, next: Phase) {
+        let before = self.role();
+        self.phase = next;
+        if self.role() != before {
+            self.role_since_unix_ms = self.now.unix_ms;
+        }
+        let has_ports = matches!(self.phase, Phase::Standby | Phase::Attempting { .. })
+            || matches!(self.phase, Phase::Preparing { .. });
+        if !has_ports {
+            self.ports = Ports::Unreserved;
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The steps of a takeover, in the order that makes it safe: own term file, the record, fence marks,
+//! the history, the seal, the term's start.
+//!
+//! The tail of the history is read only after every replaced term is fenced: whatever an old active
+//! adds later it cannot acknowledge (rule 3).
+
+use super::lane::Purpose;
+use super::standby::Verdict;
+use super::{
+    Action, Attempt, ExitReason, Machine, Notice, Phase, Preparation, SteppingDown, Waiting,
+};
+use crate::{Cause, Holder, Taker, Term};
+
+#[cfg(test)]
+use crate::Record;
+
+impl Machine {
+    pub(super) fn step_attempting(
+        &mut self,
+        term: Term,
+        cause: Cause,
+        gap_from_ms: Option<u64>,
+        stage: Attempt,
+    ) -> bool {
+        self.waiting = Waiting::OwnTakeover(cause.clone());
+        if let Some(stop_by_ms) = self.stop_by_ms {
+            return self.stop_attempt(term, stop_by_ms);
+        }
+        if stage != Attempt::Deciding || !self.lane.is_idle() {
+            return false;
+        }
+        // Everything is checked anew, on the record that the write will replace (A3).
+        let Verdict::Take { .. } = self.verdict() else {
+            return self.give_up(term);
+        };
+        let Some(newest) = self.good_record() else {
+            return self.give_up(term);
+        };
+        let epoch = newest.record.epoch + 1;
+        #[cfg(test)]
+        let epoch = self.broken_epoch(epoch);
+        if epoch != term.epoch {
+            return self.give_up(term);
+        }
+        let (version, record) = (newest.version, newest.record.clone());
+        let taker = Taker {
+            holder: Holder {
+                side: self.config.side,
+                inc: self.config.inc,
+                pod: self.config.process.clone(),
+                boot: self.config.boot_id.clone(),
+            },
+            cause: cause.clone(),
+            at_unix_ms: self.now.unix_ms,
+            saw_lock_refused: self.evidence.last_alive_ms().is_some(),
+        };
+        let wid = self.next_wid();
+        let next = record.takeover(taker, wid);
+        #[cfg(test)]
+        let next = Record { epoch, ..next };
+        self.cas(Purpose::Takeover, version, next);
+        let stage = Attempt::Writing;
+        self.phase = Phase::Attempting {
+            term,
+            cause,
+            gap_from_ms,
+            stage,
+        };
+        false
+    }
+
+    /// A stop during an attempt. A takeover write whose outcome is open is waited for, but not for
+    /// ever: should it land later, its term file is there and its lock is free.
+    fn stop_attempt(&mut self, term: Term, stop_by_ms: u64) -> bool {
+        if self.lane.unsettled() == Some(Purpose::Takeover) {
+            if self.now.mono_ms < stop_by_ms {
+                self.wake(Some(stop_by_ms));
+                return false;
+            }
+        } else {
+            self.push(Action::DeleteTermFile { term });
+        }
+        self.exit(ExitReason::Stopped);
+        false
+    }
+
+    /// The takeover cannot be had, definitely: its term never was.
+    fn give_up(&mut self, term: Term) -> bool {
+        self.push(Action::DeleteTermFile { term });
+        self.become_phase(Phase::Standby);
+        self.notice(Notice::TakeoverLost { term });
+        true
+    }
+
+    /// The takeover write is settled.
+    pub(super) fn takeover_settled(&mut self, won: bool) {
+        let Phase::Attempting {
+            term,
+            cause,
+            gap_from_ms,
+            stage,
+        } = &mut self.phase
+        else {
+            return;
+        };
+        if !won {
+            *stage = Attempt::Deciding;
+            return;
+        }
+        let (term, cause, gap_from_ms) = (*term, cause.clone(), *gap_from_ms);
+        let unfenced = self
+            .record()
+            .map(|record| record.unfenced.clone())
+            .unwrap_or_default();
+        let replaced = unfenced.last().copied();
+        self.handover.let_go = None;
+        self.handover.wanted_since_ms = None;
+        self.asking.asked = None;
+        self.notice(Notice::TookOver {
+            term,
+            cause,
+            replaced,
+        });
+        let stage = Preparation::Fencing;
+        self.become_phase(Phase::Preparing {
+            term,
+            gap_from_ms,
+            stage,
+        });
+        self.push_preparation(term, stage);
+    }
+
+    /// The next step of the preparation.
+    pub(super) fn prepare_next(&mut self, done: Preparation) {
+        let Phase::Preparing { term, stage, .. } = &mut self.phase else {
+            return;
+        };
+        *stage = match done {
+            Preparation::Fencing => Preparation::Loading,
+            Preparation::Loading => Preparation::Sealing,
+            Preparation::Sealing | Preparation::Starting => Preparation::Starting,
+        };
+        let (term, stage) = (*term, *stage);
+        self.push_preparation(term, stage);
+    }
+
+    fn push_preparation(&mut self, term: Term, stage: Preparation) {
+        let action = match stage {
+            Preparation::Fencing => {
+                let terms = self
+                    .record()
+                    .map(|record| record.unfenced.clone())
+                    .unwrap_or_default();
+                Action::Fence { term, terms }
+            }
+            Preparation::Loading => Action::LoadHistory { term },
+            Preparation::Sealing => Action::Seal { term },
+            Preparation::Starting => Action::StartTerm { term },
+        };
+        self.push(action);
+    }
+
+    pub(super) fn step_preparing(&mut self, term: Term) -> bool {
+        let cause = self
+            .record()
+            .and_then(|record| record.last.clone())
+            .map(|last| last.cause);
+        self.waiting = cause.map_or(Waiting::FirstLook, Waiting::OwnTakeover);
+        if let Some(why) = self.replaced(term) {
+            self.step_down(term, why);
+            return true;
+        }
+        if self.stop_by_ms.is_some() {
+            self.push(Action::DropState { term });
+            let stage = SteppingDown::Dropping;
+            self.become_phase(Phase::SteppingDown { term, stage });
+            return true;
+        }
+        self.recreate_record();
+        false
+    }
+}
