@@ -11,16 +11,20 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use pair::{FORMAT, MAX_RECORD_BYTES, Record, RecordError, Versioned};
 use thiserror::Error;
 
 /// Versions kept: enough for a person to see what happened, and far more than a live writer falls behind.
-const KEPT_VERSIONS: usize = 16;
+const KEPT_VERSIONS: u64 = 16;
 /// Times a listing is taken again because the file it named was pruned meanwhile.
 const LISTINGS: usize = 8;
+/// Leftovers of crashed processes that a new temporary file steps over.
+const MAX_LEFTOVERS: u32 = 1_000;
 const PREFIX: &str = "record.";
 
 /// The pair record of one pair, in a directory that both sides see.
@@ -29,6 +33,9 @@ pub struct DirectoryArbiter {
     dir: PathBuf,
     /// Makes the names of temporary files of this process unlike each other.
     writes: AtomicU64,
+    /// The version this process read or wrote last, and its text: what a write is based on. After the folder
+    /// was lost and filled anew the same number can be another record.
+    seen: Mutex<Option<(u64, Vec<u8>)>>,
 }
 
 /// Why the record was not read. None of these means that there is none.
@@ -88,6 +95,7 @@ impl DirectoryArbiter {
         Ok(Self {
             dir,
             writes: AtomicU64::new(0),
+            seen: Mutex::new(None),
         })
     }
 
@@ -130,87 +138,135 @@ impl DirectoryArbiter {
     }
 
     fn try_cas(&self, base: u64, record: &Record) -> io::Result<Outcome> {
-        let version = base + 1;
-        let before = match self.text(base) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Outcome::Conflict),
-            Err(error) => return Err(error),
+        let Some(before) = self.base_text(base)? else {
+            return Ok(Outcome::Conflict);
         };
-        if !self.link(version, record)? {
+        if self.versions()?.last() != Some(&base) {
             return Ok(Outcome::Conflict);
         }
+        let version = base + 1;
+        let Some(text) = self.link(version, record)? else {
+            return Ok(Outcome::Conflict);
+        };
         // A writer that was frozen while sixteen versions passed links a number that was pruned, and would
         // believe that it won: the base must still be there, unchanged.
-        match self.text(base) {
-            Ok(text) if text == before => {
-                self.prune(version);
-                Ok(Outcome::Won { version })
-            }
-            Ok(_) => self.take_back(version),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => self.take_back(version),
-            Err(error) => Err(error),
+        if self.text_if_there(base)?.as_ref() != Some(&before) {
+            return self.take_back(version);
         }
+        self.remember(version, text);
+        self.prune(version);
+        Ok(Outcome::Won { version })
     }
 
     fn try_create(&self, record: &Record) -> io::Result<Outcome> {
-        if self.versions()?.last().is_some() || !self.link(1, record)? {
+        if !self.versions()?.is_empty() {
             return Ok(Outcome::Conflict);
         }
-        if self.versions()?.last() == Some(&1) {
-            Ok(Outcome::Won { version: 1 })
-        } else {
-            self.take_back(1)
+        let Some(text) = self.link(1, record)? else {
+            return Ok(Outcome::Conflict);
+        };
+        // A writer that was frozen since before the first record links a number that was pruned. Until
+        // something is pruned the link itself proves that it was the first, even if others have built on it
+        // since; taking it back then would lose their record.
+        let versions = self.versions()?;
+        let unbroken = versions.iter().copied().eq(1..=versions.len() as u64);
+        if !unbroken || versions.len() as u64 > KEPT_VERSIONS {
+            return self.take_back(1);
         }
+        self.remember(1, text);
+        Ok(Outcome::Won { version: 1 })
     }
 
     fn take_back(&self, version: u64) -> io::Result<Outcome> {
-        fs::remove_file(self.path(version))?;
+        match fs::remove_file(self.path(version)) {
+            // Somebody has pruned it already.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         sync_dir(&self.dir)?;
         Ok(Outcome::Conflict)
     }
 
-    /// Writes the version whole and links it into place; `false` if there is one of that number.
-    fn link(&self, version: u64, record: &Record) -> io::Result<bool> {
-        let text = record.to_json().map_err(io::Error::other)?;
-        let count = self.writes.fetch_add(1, Ordering::Relaxed);
-        let temporary = self
-            .dir
-            .join(format!(".record.{}.{count}.tmp", std::process::id()));
-        let write = || {
-            let mut file = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .open(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            match fs::hard_link(&temporary, self.path(version)) {
-                Ok(()) => Ok(true),
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                Err(error) => Err(error),
-            }
-        };
-        let linked = write();
-        // The name is only scaffolding; if it stays, the next write of this name truncates it.
+    fn remember(&self, version: u64, text: Vec<u8>) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, text));
+    }
+
+    /// The text a write on this version is based on; `None` if the version is gone.
+    fn base_text(&self, base: u64) -> io::Result<Option<Vec<u8>>> {
+        let seen = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match seen {
+            Some((version, text)) if version == base => Ok(Some(text)),
+            Some(_) | None => self.text_if_there(base),
+        }
+    }
+
+    fn text_if_there(&self, version: u64) -> io::Result<Option<Vec<u8>>> {
+        match self.text(version) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            text => text.map(Some),
+        }
+    }
+
+    /// Writes the version whole, links it into place and returns its text; `None` if there is one of that
+    /// number.
+    fn link(&self, version: u64, record: &Record) -> io::Result<Option<Vec<u8>>> {
+        let text = record.to_json().map_err(io::Error::other)?.into_bytes();
+        let (mut file, temporary) = self.temporary()?;
+        let path = self.path(version);
+        let linked = file
+            .write_all(&text)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| {
+                match fs::hard_link(&temporary, &path) {
+                    // A network file system may have made the link and lost the answer: its second try then
+                    // finds its own first one.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        is_same(&file, &path)
+                    }
+                    linked => linked.map(|()| true),
+                }
+            });
+        // The name is only scaffolding; left behind it takes a few hundred bytes and is never read.
         let _ = fs::remove_file(&temporary);
         let linked = linked?;
         sync_dir(&self.dir)?;
-        Ok(linked)
+        Ok(linked.then_some(text))
     }
 
-    /// Deletes what is older than the last versions, lowest first: a reader never sees a gap below the newest.
+    /// A new file of this process alone: in containers of their own two processes can have the same number.
+    fn temporary(&self) -> io::Result<(File, PathBuf)> {
+        let count = self.writes.fetch_add(1, Ordering::Relaxed);
+        let pid = std::process::id();
+        for turn in 0..MAX_LEFTOVERS {
+            let path = self.dir.join(format!(".record.{pid}.{count}.{turn}.tmp"));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                file => return file.map(|file| (file, path)),
+            }
+        }
+        Err(io::Error::other(format!(
+            "{MAX_LEFTOVERS} temporary files are in the way: remove them"
+        )))
+    }
+
+    /// Deletes what is older than the last versions, lowest first, one at a time. It is judged by number and not
+    /// by count: a frozen writer's leftover must not push a newer version out.
     fn prune(&self, newest: u64) {
         let Ok(versions) = self.versions() else {
             return;
         };
-        let surplus = versions.len().saturating_sub(KEPT_VERSIONS);
         for version in versions
             .into_iter()
-            .take(surplus)
-            .filter(|version| *version < newest)
+            .take_while(|version| version + KEPT_VERSIONS <= newest)
         {
-            if fs::remove_file(self.path(version)).is_err() {
-                // Somebody else prunes, or it will be done with the next write.
+            if let Err(error) = fs::remove_file(self.path(version))
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                // It will be done with the next write.
                 return;
             }
         }
@@ -250,10 +306,14 @@ impl DirectoryArbiter {
             path: path.clone(),
             source,
         })?;
-        Record::parse(&text).map_err(|source| match source {
+        let record = Record::parse(&text).map_err(|source| match source {
             RecordError::NewerFormat { format } => ReadError::NewerFormat { path, format },
-            source => ReadError::Malformed { path, source },
-        })
+            source @ (RecordError::TooLarge { .. } | RecordError::Malformed(_)) => {
+                ReadError::Malformed { path, source }
+            }
+        })?;
+        self.remember(version, text);
+        Ok(record)
     }
 
     fn text(&self, version: u64) -> io::Result<Vec<u8>> {
@@ -273,4 +333,10 @@ impl DirectoryArbiter {
 /// Makes names in a folder durable.
 pub(crate) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
+}
+
+/// Whether the name leads to this very file.
+fn is_same(file: &File, path: &Path) -> io::Result<bool> {
+    let (one, other) = (file.metadata()?, fs::metadata(path)?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
 }

@@ -30,10 +30,16 @@ pub fn is_held(file: &File) -> io::Result<bool> {
 /// An exclusive lock from the first byte to any later one.
 fn whole_file() -> libc::flock {
     libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
+        l_type: short(libc::F_WRLCK),
+        l_whence: short(libc::SEEK_SET),
         l_start: 0,
         l_len: 0,
         l_pid: 0,
     }
+}
+
+/// A constant as the structure wants it.
+#[expect(clippy::cast_possible_truncation, reason = "the constants are 0 and 1")]
+const fn short(constant: libc::c_int) -> libc::c_short {
+    constant as libc::c_short
 }
