@@ -1,0 +1,11 @@
+//! End-to-end tests: real programs, real JMS clients, real Artemis, each test in a network namespace of its own.
+//!
+//! They need Java, Maven, and downloads that `cargo xtask test` brings; so they are built only with the feature `e2e`,
+//! and plain `cargo test` does not know them. One program, so that what the tests share is compiled and linked once.
+
+mod artemis;
+mod bad_input;
+mod local_demo;
+mod pair;
+mod support;
+mod worksheet;

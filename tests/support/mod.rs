@@ -1,0 +1,37 @@
+//! The harness of the end-to-end tests: processes, networks, logs, and the account of every message.
+//!
+//! Must never leave a process behind, wait without a bound, or touch the machine's own network.
+
+pub(crate) mod account;
+pub(crate) mod duo;
+pub(crate) mod instance;
+pub(crate) mod maven;
+pub(crate) mod namespace;
+pub(crate) mod process;
+pub(crate) mod programs;
+pub(crate) mod traffic;
+
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at while a test waits for it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Waits until `look` finds something; after `limit` it panics, naming what it waited for.
+pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain for: {what}"
+        );
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Prints a measurement; `cargo xtask test` shows it beside the test's result.
+pub(crate) fn measured(what: std::fmt::Arguments<'_>) {
+    println!("measured: {what}");
+}
