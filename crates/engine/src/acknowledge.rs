@@ -40,7 +40,6 @@ impl Engine {
         let changes = self.removals(&settled);
         let record = self.emit_changes(changes, effects);
         self.settled(&settled);
-        self.consider_auto_delete(queue);
         Ok(Answer::done(record))
     }
 
@@ -103,9 +102,13 @@ impl Engine {
     /// Forgets messages that were delivered and acknowledged.
     pub(crate) fn settled(&mut self, settled: &[(QueueId, Taken)]) {
         for (id, _) in settled {
-            if let Some(queue) = self.queues.get_mut(id) {
-                queue.delivering -= 1;
-                queue.counters.acknowledged += 1;
+            let Some(queue) = self.queues.get_mut(id) else {
+                continue;
+            };
+            queue.delivering -= 1;
+            queue.counters.acknowledged += 1;
+            if queue.unused_since_ms.is_some() {
+                self.consider_auto_delete(*id);
             }
         }
     }

@@ -201,6 +201,30 @@ impl Engine {
         }
     }
 
+    /// Deletes an auto-created address that still has no queue. One that somebody sends to stays:
+    /// its producer was told that it exists.
+    pub(crate) fn delete_unused_address(&mut self, now_ms: u64, name: &str, effects: &mut Effects) {
+        let Some(address) = self.addresses.get(name) else {
+            return;
+        };
+        if address.has_queues() || !address.auto_created {
+            return;
+        }
+        if self
+            .sessions
+            .values()
+            .any(|session| session.producing.contains(name))
+        {
+            if let Some(due_ms) = self.auto_delete_time(now_ms.saturating_add(1), 0) {
+                self.timers
+                    .address_deletes
+                    .insert((due_ms, name.to_owned()));
+            }
+            return;
+        }
+        self.remove_address(name, effects);
+    }
+
     /// When something unused since `since_ms` goes away, if it does at all.
     pub(crate) fn auto_delete_time(&self, since_ms: u64, delay_ms: i64) -> Option<u64> {
         let period_ms = u64::try_from(self.address_queue_scan_period_ms).ok()?;

@@ -16,6 +16,16 @@ use crate::stored::Taken;
 /// Consumers of one session: far more than a client uses, few enough to walk through.
 const MAX_CONSUMERS_PER_SESSION: usize = 10_000;
 
+/// What a consumer leaves behind.
+#[derive(Debug)]
+pub(crate) struct Detached {
+    pub(crate) queue: QueueId,
+    /// What it has not acknowledged, in the order of delivery.
+    pub(crate) deliveries: Vec<Taken>,
+    /// Browsers leave nothing, and their queue does not notice.
+    pub(crate) browser: bool,
+}
+
 impl Engine {
     pub(crate) fn create_consumer(
         &mut self,
@@ -108,9 +118,17 @@ impl Engine {
         effects: &mut Effects,
     ) -> Answer {
         let key = ConsumerKey { session, consumer };
-        let Some((queue, deliveries)) = self.detach_consumer(key) else {
+        let Some(Detached {
+            queue,
+            deliveries,
+            browser,
+        }) = self.detach_consumer(key)
+        else {
             return Answer::done(0);
         };
+        if browser {
+            return Answer::done(0);
+        }
         let returned = deliveries
             .into_iter()
             .map(|taken| Returned {
@@ -125,7 +143,7 @@ impl Engine {
 
     /// Takes a consumer away from its session and queue. What it has not acknowledged is returned;
     /// the caller gives it back and then calls [`Engine::consumer_left`].
-    pub(crate) fn detach_consumer(&mut self, key: ConsumerKey) -> Option<(QueueId, Vec<Taken>)> {
+    pub(crate) fn detach_consumer(&mut self, key: ConsumerKey) -> Option<Detached> {
         let mut consumer = self.consumers.remove(&key)?;
         if let Some(session) = self.sessions.get_mut(&key.session) {
             session.consumers.remove(&key.consumer);
@@ -147,7 +165,11 @@ impl Engine {
         if let Some(successor) = successor {
             self.refresh_turn(successor);
         }
-        Some((queue_id, consumer.settle_all()))
+        Some(Detached {
+            queue: queue_id,
+            deliveries: consumer.settle_all(),
+            browser: consumer.is_browser(),
+        })
     }
 
     /// Looks after a queue that a consumer has left.

@@ -64,7 +64,6 @@ impl Engine {
             if *budget == 0 {
                 return false;
             }
-            *budget -= 1;
             let Some(consumer) = self.consumers.get_mut(&turn.consumer) else {
                 passed = Some(turn);
                 continue;
@@ -73,6 +72,7 @@ impl Engine {
                 Search::Nothing => passed = Some(turn),
                 Search::Unfinished => return false,
                 Search::Found(position) => {
+                    *budget = budget.saturating_sub(1);
                     self.deliver(now_ms, id, turn, position, effects);
                     passed = None;
                 }

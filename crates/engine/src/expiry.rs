@@ -63,13 +63,7 @@ impl Engine {
         }
         if let Some((_, name)) = pop_due(&mut self.timers.address_deletes, now_ms, |entry| entry.0)
         {
-            if self
-                .addresses
-                .get(&name)
-                .is_some_and(|address| !address.has_queues())
-            {
-                self.remove_address(&name, effects);
-            }
+            self.delete_unused_address(now_ms, &name, effects);
             return true;
         }
         false

@@ -253,6 +253,7 @@ pub(crate) fn unroutable_copy(planned: &Planned, from: &str, target: &str) -> Me
     let mut builder = planned.message.to_builder();
     builder.address = Some(target.to_owned());
     builder.remove_property(ROUTING_TYPE);
+    builder.remove_property(DUPLICATE_ID);
     builder.set_property(ORIGINAL_ADDRESS, Value::String(from.to_owned()));
     builder.set_property(ORIGINAL_MESSAGE_ID, Value::Long(planned.id));
     builder.build()

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::address::split_name;
 use crate::command::OpenSession;
+use crate::consumer_admin::Detached;
 use crate::effect::{Effect, Effects};
 use crate::engine::{Answer, Engine, Outcome};
 use crate::error::{EngineError, code};
@@ -14,6 +16,10 @@ use crate::transaction::Transaction;
 
 /// Facts one session may note about itself; clients use two or three.
 const MAX_METADATA: usize = 64;
+
+/// Addresses remembered per session as sent to. A session that sends to more may find that an
+/// auto-created one was deleted meanwhile, as it would with Artemis.
+const MAX_PRODUCING: usize = 1_000;
 
 /// Longest name or value of such a fact.
 const MAX_METADATA_BYTES: usize = 4096;
@@ -34,6 +40,8 @@ pub(crate) struct Session {
     pub(crate) consumers: BTreeSet<i64>,
     pub(crate) transaction: Transaction,
     metadata: BTreeMap<String, String>,
+    /// Addresses it sends to, as far as it asked for credits.
+    pub(crate) producing: BTreeSet<String>,
     /// The highest `after` of an effect for it.
     pub(crate) last_after: u64,
 }
@@ -58,6 +66,7 @@ impl Engine {
             consumers: BTreeSet::new(),
             transaction: Transaction::default(),
             metadata: BTreeMap::new(),
+            producing: BTreeSet::new(),
             last_after: 0,
         };
         self.sessions.insert(key, session);
@@ -76,7 +85,12 @@ impl Engine {
         let consumers: Vec<ConsumerKey> = self.consumers_of(key);
         let mut left = BTreeSet::new();
         for consumer in consumers {
-            let Some((queue, deliveries)) = self.detach_consumer(consumer) else {
+            let Some(Detached {
+                queue,
+                deliveries,
+                browser: false,
+            }) = self.detach_consumer(consumer)
+            else {
                 continue;
             };
             let deliveries = deliveries.into_iter().map(|taken| Returned {
@@ -175,6 +189,11 @@ impl Engine {
         credits: i32,
         effects: &mut Effects,
     ) -> Answer {
+        if let Some(session) = self.sessions.get_mut(&session)
+            && session.producing.len() < MAX_PRODUCING
+        {
+            session.producing.insert(split_name(&address).0.to_owned());
+        }
         let after = self.gate(session, 0);
         effects.effects.push(Effect::ProducerCredits {
             session,

@@ -207,10 +207,12 @@ impl Engine {
         if wanted != Some(anycast) || queue.is_some() {
             return;
         }
+        // Only while the address is there: that of a deleted temporary queue is not, and nobody
+        // would ever look for what is sent there.
         let missing = self
             .addresses
             .get(address)
-            .is_none_or(|found| found.anycast.is_empty());
+            .is_some_and(|found| found.anycast.is_empty());
         let taken = self.queue_names.contains_key(address);
         if missing && !taken && self.settings_of(address).auto_create_queues {
             let create = CreateQueue {
