@@ -6,14 +6,17 @@
 //! Every mistake in a file is reported with its line and what to do about it.
 
 pub mod authenticator;
+pub mod broker_xml;
 pub mod configuration;
 pub mod effective;
+pub mod elements;
 mod java_properties;
 pub mod login_config;
 pub mod password;
 pub mod paths;
 mod suggest;
 pub mod tandem_properties;
+mod url;
 pub mod users;
 
 pub use authenticator::{AuthError, Authenticator, Identity};

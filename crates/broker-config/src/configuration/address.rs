@@ -27,7 +27,7 @@ impl RoutingType {
 }
 
 /// An address that exists from the start.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Address {
     /// Its name.
     pub name: String,
