@@ -1,13 +1,4 @@
 //! A broker without sockets and disk: an engine, the records it emitted, and what it sent.
-//!
-//! Each test file uses a part of it.
-
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    reason = "shared by test files that each use a part of it"
-)]
 
 use core_protocol::message::{Message, MessageBuilder, Value, kind, text_body};
 use engine::{
@@ -17,47 +8,47 @@ use engine::{
 };
 
 #[derive(Debug, Clone, PartialEq)]
-pub struct Delivery {
-    pub session: SessionKey,
-    pub consumer: i64,
-    pub id: i64,
-    pub count: i32,
-    pub text: String,
-    pub message: Message,
-    pub after: u64,
+pub(crate) struct Delivery {
+    pub(crate) session: SessionKey,
+    pub(crate) consumer: i64,
+    pub(crate) id: i64,
+    pub(crate) count: i32,
+    pub(crate) text: String,
+    pub(crate) message: Message,
+    pub(crate) after: u64,
 }
 
-pub struct Broker {
-    pub engine: Engine,
-    pub config: EngineConfig,
-    pub now_ms: u64,
+pub(crate) struct Broker {
+    pub(crate) engine: Engine,
+    pub(crate) config: EngineConfig,
+    pub(crate) now_ms: u64,
     /// Everything ever emitted, by all terms.
-    pub journal: Vec<Record>,
+    pub(crate) journal: Vec<Record>,
     /// How many of those are of this term.
-    pub emitted: u64,
-    pub deliveries: Vec<Delivery>,
+    pub(crate) emitted: u64,
+    pub(crate) deliveries: Vec<Delivery>,
     /// Session, consumer, sequence.
-    pub markers: Vec<(SessionKey, i64, i64)>,
-    pub closed: Vec<(SessionKey, i64)>,
-    pub credits: Vec<(SessionKey, String, i32)>,
-    pub management: Vec<Message>,
-    pub notices: Vec<Notice>,
+    pub(crate) markers: Vec<(SessionKey, i64, i64)>,
+    pub(crate) closed: Vec<(SessionKey, i64)>,
+    pub(crate) credits: Vec<(SessionKey, String, i32)>,
+    pub(crate) management: Vec<Message>,
+    pub(crate) notices: Vec<Notice>,
     /// Every `after` per session, in order.
-    pub gates: Vec<(SessionKey, u64)>,
+    pub(crate) gates: Vec<(SessionKey, u64)>,
     next_token: u64,
     next_session: u64,
 }
 
-pub fn anycast() -> RoutingTypes {
+pub(crate) fn anycast() -> RoutingTypes {
     RoutingTypes::only(RoutingType::Anycast)
 }
 
-pub fn multicast() -> RoutingTypes {
+pub(crate) fn multicast() -> RoutingTypes {
     RoutingTypes::only(RoutingType::Multicast)
 }
 
 /// A durable text message.
-pub fn text(address: &str, body: &str) -> MessageBuilder {
+pub(crate) fn text(address: &str, body: &str) -> MessageBuilder {
     MessageBuilder {
         body: text_body(body),
         kind: kind::TEXT,
@@ -66,17 +57,17 @@ pub fn text(address: &str, body: &str) -> MessageBuilder {
     }
 }
 
-pub fn with(mut builder: MessageBuilder, name: &str, value: Value) -> MessageBuilder {
+pub(crate) fn with(mut builder: MessageBuilder, name: &str, value: Value) -> MessageBuilder {
     builder.set_property(name, value);
     builder
 }
 
 impl Broker {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_config(EngineConfig::new(1))
     }
 
-    pub fn with_config(config: EngineConfig) -> Self {
+    pub(crate) fn with_config(config: EngineConfig) -> Self {
         Self::start(config, Vec::new(), 1_000_000)
     }
 
@@ -108,7 +99,7 @@ impl Broker {
     }
 
     /// The next term, on the records of this one.
-    pub fn restart(self) -> Self {
+    pub(crate) fn restart(self) -> Self {
         let mut config = self.config;
         config.epoch += 1;
         Self::start(config, self.journal, self.now_ms)
@@ -204,7 +195,11 @@ impl Broker {
         self.gates.push((session, after));
     }
 
-    pub fn call(&mut self, session: SessionKey, command: Command) -> Result<Reply, EngineError> {
+    pub(crate) fn call(
+        &mut self,
+        session: SessionKey,
+        command: Command,
+    ) -> Result<Reply, EngineError> {
         let token = self.next_token;
         self.next_token += 1;
         let mut effects = Effects::new();
@@ -224,12 +219,12 @@ impl Broker {
         result
     }
 
-    pub fn done(&mut self, session: SessionKey, command: Command) {
+    pub(crate) fn done(&mut self, session: SessionKey, command: Command) {
         let shown = format!("{command:?}");
         assert_eq!(self.call(session, command), Ok(Reply::Done), "{shown}");
     }
 
-    pub fn refused(&mut self, session: SessionKey, command: Command) -> EngineError {
+    pub(crate) fn refused(&mut self, session: SessionKey, command: Command) -> EngineError {
         let shown = format!("{command:?}");
         match self.call(session, command) {
             Ok(reply) => panic!("{shown} was answered {reply:?}"),
@@ -238,7 +233,7 @@ impl Broker {
     }
 
     /// A request that nobody waits for.
-    pub fn tell(&mut self, session: SessionKey, command: Command) {
+    pub(crate) fn tell(&mut self, session: SessionKey, command: Command) {
         let mut effects = Effects::new();
         let request = Request {
             session,
@@ -253,12 +248,12 @@ impl Broker {
     }
 
     /// Lets time pass, firing what is due.
-    pub fn advance(&mut self, ms: u64) {
+    pub(crate) fn advance(&mut self, ms: u64) {
         self.now_ms += ms;
         self.settle_timeouts();
     }
 
-    pub fn settle_timeouts(&mut self) {
+    pub(crate) fn settle_timeouts(&mut self) {
         for _ in 0..100_000 {
             if self
                 .engine
@@ -274,7 +269,7 @@ impl Broker {
         panic!("timeouts never end");
     }
 
-    pub fn open(&mut self, open: OpenSession) -> SessionKey {
+    pub(crate) fn open(&mut self, open: OpenSession) -> SessionKey {
         let key = SessionKey(self.next_session);
         self.next_session += 1;
         self.done(key, Command::OpenSession(open));
@@ -282,14 +277,14 @@ impl Broker {
     }
 
     /// A started session that commits by itself, on a connection of its own.
-    pub fn session(&mut self) -> SessionKey {
+    pub(crate) fn session(&mut self) -> SessionKey {
         let key = self.open(self.auto());
         self.tell(key, Command::Start);
         key
     }
 
     /// A started transacted session, on a connection of its own.
-    pub fn transacted(&mut self) -> SessionKey {
+    pub(crate) fn transacted(&mut self) -> SessionKey {
         let open = OpenSession {
             auto_commit_sends: false,
             auto_commit_acks: false,
@@ -301,7 +296,7 @@ impl Broker {
     }
 
     /// How a session that commits by itself begins.
-    pub fn auto(&self) -> OpenSession {
+    pub(crate) fn auto(&self) -> OpenSession {
         OpenSession {
             connection: ConnectionKey(1_000 + self.next_session),
             user: Some("anna".to_owned()),
@@ -314,7 +309,7 @@ impl Broker {
     }
 
     /// A durable queue on an address of its name.
-    pub fn queue(&mut self, session: SessionKey, name: &str) {
+    pub(crate) fn queue(&mut self, session: SessionKey, name: &str) {
         let create = CreateQueue {
             routing_type: Some(RoutingType::Anycast),
             ..CreateQueue::new(name, name)
@@ -323,7 +318,7 @@ impl Broker {
     }
 
     /// A durable queue on a multicast address.
-    pub fn subscription(&mut self, session: SessionKey, address: &str, name: &str) {
+    pub(crate) fn subscription(&mut self, session: SessionKey, address: &str, name: &str) {
         let create = CreateQueue {
             routing_type: Some(RoutingType::Multicast),
             ..CreateQueue::new(address, name)
@@ -331,19 +326,19 @@ impl Broker {
         self.done(session, Command::CreateQueue(Box::new(create)));
     }
 
-    pub fn consumer_with(
+    pub(crate) fn consumer_with(
         &mut self,
         session: SessionKey,
         create: CreateConsumer,
     ) -> Result<QueueInfo, EngineError> {
         match self.call(session, Command::CreateConsumer(create))? {
             Reply::Queue(info) => Ok(*info),
-            other => panic!("{other:?}"),
+            other @ (Reply::Done | Reply::Binding(_)) => panic!("{other:?}"),
         }
     }
 
     /// A consumer without a filter that has all the credits it wants.
-    pub fn consumer(&mut self, session: SessionKey, consumer: i64, queue: &str) {
+    pub(crate) fn consumer(&mut self, session: SessionKey, consumer: i64, queue: &str) {
         self.consumer_with(session, consume(consumer, queue))
             .unwrap();
         self.tell(
@@ -355,7 +350,7 @@ impl Broker {
         );
     }
 
-    pub fn send(&mut self, session: SessionKey, builder: &MessageBuilder) {
+    pub(crate) fn send(&mut self, session: SessionKey, builder: &MessageBuilder) {
         self.done(
             session,
             Command::Send {
@@ -365,13 +360,13 @@ impl Broker {
         );
     }
 
-    pub fn send_texts(&mut self, session: SessionKey, address: &str, texts: &[&str]) {
+    pub(crate) fn send_texts(&mut self, session: SessionKey, address: &str, texts: &[&str]) {
         for body in texts {
             self.send(session, &text(address, body));
         }
     }
 
-    pub fn acknowledge(&mut self, delivery: &Delivery, individual: bool) {
+    pub(crate) fn acknowledge(&mut self, delivery: &Delivery, individual: bool) {
         let command = Command::Acknowledge {
             consumer: delivery.consumer,
             message_id: delivery.id,
@@ -381,12 +376,12 @@ impl Broker {
     }
 
     /// What was delivered since the last call.
-    pub fn take(&mut self) -> Vec<Delivery> {
+    pub(crate) fn take(&mut self) -> Vec<Delivery> {
         std::mem::take(&mut self.deliveries)
     }
 
     /// The texts delivered since the last call.
-    pub fn texts(&mut self) -> Vec<String> {
+    pub(crate) fn texts(&mut self) -> Vec<String> {
         self.take()
             .into_iter()
             .map(|delivery| delivery.text)
@@ -394,7 +389,7 @@ impl Broker {
     }
 
     /// The texts and counts delivered since the last call.
-    pub fn counted(&mut self) -> Vec<(String, i32)> {
+    pub(crate) fn counted(&mut self) -> Vec<(String, i32)> {
         self.take()
             .into_iter()
             .map(|delivery| (delivery.text, delivery.count))
@@ -402,7 +397,7 @@ impl Broker {
     }
 
     /// What is in a queue and not under way, through a browser.
-    pub fn browse(&mut self, queue: &str) -> Vec<String> {
+    pub(crate) fn browse(&mut self, queue: &str) -> Vec<String> {
         let kept = self.take();
         let session = self.open(OpenSession {
             bypass_security: true,
@@ -427,7 +422,7 @@ impl Broker {
         texts
     }
 
-    pub fn query(&mut self, session: SessionKey, queue: &str) -> QueueInfo {
+    pub(crate) fn query(&mut self, session: SessionKey, queue: &str) -> QueueInfo {
         match self.call(
             session,
             Command::QueueQuery {
@@ -439,7 +434,7 @@ impl Broker {
         }
     }
 
-    pub fn stats(&self, queue: &str) -> Option<QueueStats> {
+    pub(crate) fn stats(&self, queue: &str) -> Option<QueueStats> {
         self.engine
             .stats()
             .queues
@@ -448,7 +443,7 @@ impl Broker {
     }
 }
 
-pub fn consume(consumer: i64, queue: &str) -> CreateConsumer {
+pub(crate) fn consume(consumer: i64, queue: &str) -> CreateConsumer {
     CreateConsumer {
         consumer,
         queue: queue.to_owned(),

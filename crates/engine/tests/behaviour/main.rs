@@ -1,0 +1,22 @@
+//! What the engine does, seen from outside: requests in, records and effects out.
+
+#[cfg(test)]
+mod delivery;
+#[cfg(test)]
+mod gate;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod recovery;
+#[cfg(test)]
+mod redelivery;
+#[cfg(test)]
+mod routing;
+#[cfg(test)]
+mod security;
+#[cfg(test)]
+mod subscriptions;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod transactions;
