@@ -125,11 +125,15 @@ async fn attempt(
     let wire = Wire::dial(endpoint, options).await?;
     let mut greeting = Greeting {
         options,
+        // A frozen broker still accepts TCP; it must not hold the client back for a whole call
+        // timeout while the other side takes over.
+        patience_ms: options.connect_timeout_ms.min(options.call_timeout_ms),
         wire,
         topology: Topology::default(),
         topology_complete: false,
     };
     greeting.open(plan.node_id.as_deref()).await?;
+    greeting.patience_ms = options.call_timeout_ms;
     let mut sessions = plan.sessions.clone();
     for session in &mut sessions {
         greeting.recreate_session(session).await?;
@@ -146,6 +150,8 @@ async fn attempt(
 /// A connection on which one request at a time is answered.
 struct Greeting<'a> {
     options: &'a ClientOptions,
+    /// How long one answer may take.
+    patience_ms: u64,
     wire: Wire,
     topology: Topology,
     topology_complete: bool,
@@ -303,7 +309,7 @@ impl Greeting<'_> {
                 break frame;
             }
             let Ok(progress) = timeout_at(deadline, self.wire.progress()).await else {
-                let waited_ms = self.options.call_timeout_ms;
+                let waited_ms = self.patience_ms;
                 return Err(LossReason::CallTimeout { call, waited_ms });
             };
             progress?;
@@ -325,7 +331,7 @@ impl Greeting<'_> {
     }
 
     fn deadline(&self) -> Instant {
-        Instant::now() + self.options.call_timeout()
+        Instant::now() + Duration::from_millis(self.patience_ms)
     }
 }
 

@@ -131,7 +131,8 @@ pub struct ClientOptions {
     pub connection_ttl_ms: u64,
     /// Time between pings (default 30 000); must be below `connection_ttl_ms`.
     pub failure_check_period_ms: u64,
-    /// How long one TCP connection attempt may take (default 5 000).
+    /// How long one TCP connection attempt may take, and each answer of the greeting on it
+    /// (default 5 000).
     pub connect_timeout_ms: u64,
     /// Rounds over the endpoints [`crate::Client::connect`] makes before it fails (default 1).
     pub initial_connect_attempts: u32,

@@ -168,6 +168,28 @@ async fn a_broker_that_is_not_ready_is_asked_again() {
 }
 
 #[tokio::test]
+async fn a_frozen_broker_does_not_hold_the_client_for_a_call_timeout() {
+    let (primary, mut backup, _store) = pair();
+    backup.start();
+    let mut options = primary.options();
+    options.call_timeout_ms = 60_000;
+    options.connect_timeout_ms = 100;
+    let client = Client::connect(options).await.unwrap();
+    let session = client.session(SessionMode::AutoAcknowledge).await.unwrap();
+    // The port still accepts, as that of a stopped process does, and nothing answers.
+    primary.change_rules(|rules| {
+        rules.faults.push(("SESS_QUEUEQUERY", 0, Then::Cut));
+        rules.faults.push(("CHECK_FOR_FAILOVER", 0, Then::Ignore));
+    });
+    session.queue_state("orders").await.unwrap_err();
+    eventually("the failover", || {
+        client.endpoint() == Some(backup.endpoint.clone())
+    })
+    .await;
+    assert_eq!(primary.count("CHECK_FOR_FAILOVER"), 1, "it was tried first");
+}
+
+#[tokio::test]
 async fn clients_that_are_sent_away_try_the_other_side_first() {
     let (primary, mut backup, _store) = pair();
     backup.start();
