@@ -6,6 +6,7 @@
 //! Every mistake in a file is reported with its line and what to do about it.
 
 pub mod authenticator;
+pub mod bootstrap_xml;
 pub mod broker_xml;
 pub mod configuration;
 pub mod effective;
@@ -18,6 +19,7 @@ mod suggest;
 pub mod tandem_properties;
 mod url;
 pub mod users;
+mod xml;
 
 pub use authenticator::{AuthError, Authenticator, Identity};
 pub use configuration::Configuration;

@@ -40,7 +40,8 @@ pub(crate) fn parse(text: &str) -> Result<Url, &'static str> {
     })
 }
 
-fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
+/// Host, without brackets, and port of `host:port`.
+pub(crate) fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or("has a '[' without a ']'")?;
         return match (rest.strip_prefix(':'), rest) {
@@ -72,7 +73,8 @@ fn parameters(query: &str) -> Result<BTreeMap<String, String>, &'static str> {
     Ok(parameters)
 }
 
-fn decode(text: &str) -> Option<String> {
+/// Replaces `%20` and the like.
+pub(crate) fn decode(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
     }

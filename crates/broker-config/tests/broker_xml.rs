@@ -173,7 +173,7 @@ fn what_is_not_a_broker_xml_is_refused_with_its_place() {
         ),
         (
             "<broker/>",
-            "1:1: configuration: the root element must be <configuration>, as in broker.xml",
+            "1:1: configuration: the root element must be <configuration>",
         ),
         (
             "<configuration>\n <core>\n  <name>x</nam>",
@@ -432,7 +432,6 @@ fn the_table_of_elements_is_reviewed_as_text() {
 /// A configuration in which every field differs from its default.
 fn full() -> Configuration {
     let mut full = Configuration::new("orders & \"more\" <${HOME}>");
-    full.persistence_enabled = false;
     full.security_enabled = false;
     "/mnt/store/journal".clone_into(&mut full.directories.journal);
     full.directories.node_manager_lock = Some("/mnt/store/lock".to_owned());

@@ -23,7 +23,7 @@ pub use transport::{Acceptor, Connector, Protocol};
 pub struct Configuration {
     /// Name of the broker; both sides of a pair usually have the same.
     pub name: String,
-    /// Whether messages and bindings are written to disk.
+    /// Whether messages and bindings are written to disk; here they always are, kept for writing.
     pub persistence_enabled: bool,
     /// Whether logins and permissions are checked.
     pub security_enabled: bool,
@@ -144,7 +144,8 @@ impl Default for Directories {
 pub struct Journal {
     /// Size of one journal file.
     pub file_size_bytes: u64,
-    /// Whether a durable message is on the disk (fsync) before it is acknowledged.
+    /// Whether a durable message is on the disk (fsync) before it is acknowledged; here it always is,
+    /// kept for writing.
     pub datasync: bool,
 }
 

@@ -54,7 +54,12 @@ const WILDCARDS: &str = "other wildcard characters are not served";
 
 const CORE: &[Row] = &[
     Row::used("name", Name),
-    Row::used("persistence-enabled", Bool),
+    Row::only(
+        "persistence-enabled",
+        Bool,
+        &["true"],
+        "this broker always stores durable messages",
+    ),
     Row::used("security-enabled", Bool),
     // Directories and journal.
     Row::used("journal-directory", Name),
@@ -63,7 +68,7 @@ const CORE: &[Row] = &[
     Row::harmless("paging-directory", Name, IN_JOURNAL),
     Row::harmless("large-messages-directory", Name, IN_JOURNAL),
     Row::used("journal-file-size", Bytes),
-    Row::used("journal-datasync", Bool),
+    Row::harmless("journal-datasync", Bool, "every durable write is synced"),
     Row::harmless(
         "create-bindings-dir",
         Bool,

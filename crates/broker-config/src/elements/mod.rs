@@ -1,16 +1,18 @@
-//! Every element and attribute of Artemis' `broker.xml`, and what this broker does with it.
+//! Every element and attribute of Artemis' `broker.xml` and `bootstrap.xml`, and what this broker
+//! does with it.
 //!
 //! One table for three readers: the parser, which takes from it what is known and of which type;
 //! the documentation, generated from it; and people, who want to know why something is refused.
 //! A row must be true: "harmless" means that leaving it out changes nothing a user relies on.
 
 mod addresses;
+mod bootstrap;
 mod cluster;
 mod core;
 mod ha;
 mod transport;
 
-/// A place in `broker.xml` and what may stand there.
+/// A place in a file and what may stand there.
 #[derive(Debug)]
 pub struct Scope {
     /// Its name: that of the element, unless the same element means different things.
@@ -178,7 +180,7 @@ static NOTHING: Scope = Scope {
     rows: &[],
 };
 
-/// Every scope, for the documentation.
+/// Every scope of `broker.xml`, for the documentation.
 pub fn scopes() -> impl Iterator<Item = &'static Scope> {
     [
         core::SCOPES,
@@ -191,9 +193,15 @@ pub fn scopes() -> impl Iterator<Item = &'static Scope> {
     .flatten()
 }
 
-/// The scope of a name; an empty one if there is none.
+/// Every scope of `bootstrap.xml`, for the documentation.
+pub fn bootstrap_scopes() -> impl Iterator<Item = &'static Scope> {
+    bootstrap::SCOPES.iter()
+}
+
+/// The scope of a name, of either file; an empty one if there is none.
 pub(crate) fn scope(name: &str) -> &'static Scope {
     scopes()
+        .chain(bootstrap_scopes())
         .find(|scope| scope.name == name)
         .unwrap_or(&NOTHING)
 }
@@ -215,7 +223,7 @@ impl Scope {
     }
 }
 
-/// The scopes in which an element of this name has a meaning.
+/// The scopes of `broker.xml` in which an element of this name has a meaning.
 pub(crate) fn homes(name: &str) -> impl Iterator<Item = &'static str> {
     scopes()
         .filter(move |scope| scope.row(name, false).is_some())
@@ -231,7 +239,7 @@ mod tests {
     #[test]
     fn every_name_is_there_once_and_every_older_name_has_a_new_one() {
         let mut names = BTreeSet::new();
-        for scope in scopes() {
+        for scope in scopes().chain(bootstrap_scopes()) {
             assert!(names.insert(scope.name), "two scopes '{}'", scope.name);
             let mut rows = BTreeSet::new();
             for row in scope.rows {
@@ -257,7 +265,7 @@ mod tests {
 
     #[test]
     fn elements_with_children_that_are_read_have_a_scope() {
-        for scope in scopes() {
+        for scope in scopes().chain(bootstrap_scopes()) {
             for row in scope.rows {
                 let read = matches!(
                     row.treatment,

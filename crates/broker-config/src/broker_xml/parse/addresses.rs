@@ -1,8 +1,7 @@
 //! Addresses and queues.
 
-use super::transport::Names;
-use super::view::{Child, View, set};
 use crate::configuration::{Address, Queue, RoutingType};
+use crate::xml::{Child, Names, View, set};
 
 pub(super) fn addresses(view: &View<'_, '_>) -> Vec<Address> {
     let mut addresses = Vec::new();

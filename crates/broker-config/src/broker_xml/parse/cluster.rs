@@ -1,13 +1,11 @@
 //! Broadcast groups, discovery groups, cluster connections, and the names they refer to.
 
-use super::transport::Names;
-use super::view::{Child, View, set};
-use crate::broker_xml::error::Problem;
 use crate::configuration::{
     BroadcastGroup, ClusterConnection, Configuration, DiscoveryGroup, MessageLoadBalancing,
     MulticastGroup, Peers,
 };
 use crate::suggest;
+use crate::xml::{Child, Names, Problem, View, set};
 
 /// Announcements per broker when the file does not say.
 const DEFAULT_BROADCAST_PERIOD_MS: u64 = 2_000;

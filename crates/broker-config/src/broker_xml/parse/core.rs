@@ -1,10 +1,9 @@
 //! The elements directly below `core`.
 
 use super::cluster::References;
-use super::view::{Child, View, set};
 use super::{addresses, cluster, ha, security, settings, transport};
-use crate::broker_xml::error::Problem;
 use crate::configuration::Configuration;
+use crate::xml::{Child, Problem, View, set};
 
 /// Name of a broker whose `broker.xml` gives none.
 const DEFAULT_NAME: &str = "localhost";

@@ -1,9 +1,8 @@
 //! `ha-policy`. What is absent has the value that Artemis' program gives it, which is not always
 //! the one its manual names.
 
-use super::view::{Child, View, set};
-use crate::broker_xml::error::Problem;
 use crate::configuration::{HaPolicy, Manager, ReplicationBackup, ReplicationPrimary};
+use crate::xml::{Child, Problem, View, set};
 
 pub(super) fn policy(view: &View<'_, '_>) -> Option<HaPolicy> {
     let choice = only_child(view, "shared-store", "replication")?;

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::transport::Names;
-use super::view::View;
-use crate::broker_xml::error::NoticeKind;
 use crate::configuration::{Permission, SecuritySetting};
+use crate::xml::{Names, NoticeKind, View};
 
 pub(super) fn security_settings(view: &View<'_, '_>) -> Vec<SecuritySetting> {
     let mut settings = Vec::new();

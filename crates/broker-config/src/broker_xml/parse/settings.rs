@@ -1,8 +1,7 @@
 //! Address settings.
 
-use super::transport::Names;
-use super::view::{Child, View};
 use crate::configuration::{AddressFullPolicy, AddressSetting, RoutingType};
+use crate::xml::{Child, Names, View};
 
 pub(super) fn address_settings(view: &View<'_, '_>) -> Vec<AddressSetting> {
     let mut settings = Vec::new();

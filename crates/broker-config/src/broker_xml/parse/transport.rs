@@ -1,13 +1,12 @@
 //! Acceptors and connectors.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::view::{Child, View, shown};
-use crate::broker_xml::error::{NoticeKind, Problem};
 use crate::configuration::{Acceptor, Connector, Protocol};
 use crate::elements;
 use crate::suggest;
 use crate::url::{self, Url};
+use crate::xml::{Child, Names, NoticeKind, Problem, View, shown};
 
 pub(super) fn acceptors(view: &View<'_, '_>) -> Vec<Acceptor> {
     let mut acceptors = Vec::new();
@@ -144,29 +143,4 @@ fn protocols_of(view: &View<'_, '_>, listed: Option<&str>) -> Option<BTreeSet<Pr
         );
     }
     Some(served)
-}
-
-/// Finds names that are there twice within one list.
-#[derive(Default)]
-pub(super) struct Names(BTreeMap<String, usize>);
-
-impl Names {
-    /// The name of an element; `None` if it has none, or one that is there already.
-    pub(super) fn of(&mut self, child: &Child<'_, '_>) -> Option<String> {
-        self.of_attribute(child, "name")
-    }
-
-    pub(super) fn of_attribute(
-        &mut self,
-        child: &Child<'_, '_>,
-        attribute: &'static str,
-    ) -> Option<String> {
-        let name = child.required(attribute)?;
-        if let Some(first) = self.0.get(&name) {
-            child.view.error(Problem::Duplicate { first: *first });
-            return None;
-        }
-        self.0.insert(name.clone(), child.view.line());
-        Some(name)
-    }
 }

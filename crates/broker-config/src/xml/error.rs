@@ -1,4 +1,4 @@
-//! What is wrong with a `broker.xml`, and what is worth knowing about one that is right.
+//! What is wrong with a file, and what is worth knowing about one that is right.
 
 use std::fmt;
 
@@ -62,8 +62,8 @@ pub enum Problem {
     #[error("xi:include is not served; put the included elements here")]
     Include,
     /// The document is another one.
-    #[error("the root element must be <configuration>, as in broker.xml")]
-    Root,
+    #[error("the root element must be <{0}>")]
+    Root(&'static str),
     /// Something every file needs is not there.
     #[error("<{0}> is missing")]
     MissingElement(&'static str),

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use roxmltree::Node;
 
-use crate::broker_xml::error::{ConfigError, Notice, NoticeKind, Problem};
-use crate::broker_xml::source::{Position, Source};
-use crate::broker_xml::values::{self, Datum};
+use super::error::{ConfigError, Notice, NoticeKind, Problem};
+use super::source::{Position, Source};
+use super::values::{self, Datum};
 use crate::elements::{self, Row, Scope, Treatment, Value};
 use crate::suggest;
 
@@ -24,11 +24,11 @@ const MAX_SHOWN_CHARS: usize = 80;
 /// Most places that a message names for an element at the wrong one.
 const MAX_HOMES: usize = 3;
 const INCLUDE: &str = "http://www.w3.org/2001/XInclude";
-/// Namespaces of `broker.xml` begin so.
-const OWN_NAMESPACES: &str = "urn:activemq";
+/// Namespaces of `broker.xml` and of `bootstrap.xml` begin so.
+const OWN_NAMESPACES: [&str; 2] = ["urn:activemq", "http://activemq.apache.org/schema"];
 
 /// What was found so far.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     file: &'a str,
     source: &'a Source<'a>,
     errors: RefCell<Vec<(Position, ConfigError)>>,
@@ -37,7 +37,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(file: &'a str, source: &'a Source<'a>) -> Self {
+    pub(crate) fn new(file: &'a str, source: &'a Source<'a>) -> Self {
         Self {
             file,
             source,
@@ -47,7 +47,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(super) fn error(&self, at: usize, path: &str, problem: Problem) {
+    pub(crate) fn error(&self, at: usize, path: &str, problem: Problem) {
         let mut errors = self.errors.borrow_mut();
         if errors.len() >= MAX_ERRORS {
             self.more.set(self.more.get() + 1);
@@ -79,7 +79,7 @@ impl<'a> Report<'a> {
     }
 
     /// The mistakes in the order of the file, how many more there are, and the notices.
-    pub(super) fn finish(self) -> (Vec<ConfigError>, usize, Vec<Notice>) {
+    pub(crate) fn finish(self) -> (Vec<ConfigError>, usize, Vec<Notice>) {
         let mut errors = self.errors.into_inner();
         errors.sort_by_key(|(position, _)| *position);
         let errors = errors.into_iter().map(|(_, error)| error).collect();
@@ -89,7 +89,7 @@ impl<'a> Report<'a> {
 
 /// One element.
 #[derive(Clone)]
-pub(super) struct View<'r, 'x> {
+pub(crate) struct View<'r, 'x> {
     report: &'r Report<'r>,
     node: Node<'x, 'x>,
     path: String,
@@ -97,28 +97,27 @@ pub(super) struct View<'r, 'x> {
 }
 
 /// A child or attribute that is served or at least kept, with its value.
-pub(super) struct Child<'r, 'x> {
+pub(crate) struct Child<'r, 'x> {
     /// Its name in the table: never an older name.
-    pub(super) name: &'static str,
+    pub(crate) name: &'static str,
     datum: Datum,
-    pub(super) view: View<'r, 'x>,
+    pub(crate) view: View<'r, 'x>,
     /// Its attributes, if it is an element.
-    pub(super) attributes: Vec<Self>,
+    pub(crate) attributes: Vec<Self>,
 }
 
 impl<'r, 'x> View<'r, 'x> {
-    pub(super) fn root(report: &'r Report<'r>, node: Node<'x, 'x>) -> Self {
-        let scope = elements::scope("configuration");
+    pub(crate) fn root(report: &'r Report<'r>, node: Node<'x, 'x>, name: &'static str) -> Self {
         Self {
             report,
             node,
-            path: "configuration".to_owned(),
-            scope,
+            path: name.to_owned(),
+            scope: elements::scope(name),
         }
     }
 
     /// The children that are to be read, in the order of the file.
-    pub(super) fn children(&self) -> Vec<Child<'r, 'x>> {
+    pub(crate) fn children(&self) -> Vec<Child<'r, 'x>> {
         let mut first: BTreeMap<&'static str, usize> = BTreeMap::new();
         let mut children = Vec::new();
         for node in self.node.children() {
@@ -174,7 +173,7 @@ impl<'r, 'x> View<'r, 'x> {
     }
 
     /// The attributes that are to be read. Called once for each element, because it reports.
-    pub(super) fn attributes(&self) -> Vec<Child<'r, 'x>> {
+    pub(crate) fn attributes(&self) -> Vec<Child<'r, 'x>> {
         let mut attributes = Vec::new();
         for attribute in self.node.attributes() {
             // `xsi:schemaLocation`, `xml:base` and the like say nothing about the broker.
@@ -204,7 +203,7 @@ impl<'r, 'x> View<'r, 'x> {
 
     /// A value that is not in the XML itself but within one of its texts, such as a parameter of a
     /// URL; `None` if it is not to be kept.
-    pub(super) fn parameter(&self, scope: &str, name: &str, value: &str) -> Option<&'static Row> {
+    pub(crate) fn parameter(&self, scope: &str, name: &str, value: &str) -> Option<&'static Row> {
         let scope = elements::scope(scope);
         let view = Self {
             path: format!("{}?{name}", self.path),
@@ -216,7 +215,7 @@ impl<'r, 'x> View<'r, 'x> {
     }
 
     /// The trimmed text of the element.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for node in self.node.children() {
             if node.is_element() {
@@ -231,29 +230,29 @@ impl<'r, 'x> View<'r, 'x> {
         text.trim().to_owned()
     }
 
-    pub(super) fn error(&self, problem: Problem) {
+    pub(crate) fn error(&self, problem: Problem) {
         self.report
             .error(self.node.range().start, &self.path, problem);
     }
 
-    pub(super) fn notice(&self, kind: NoticeKind, text: impl Into<String>) {
+    pub(crate) fn notice(&self, kind: NoticeKind, text: impl Into<String>) {
         self.report
             .notice(self.node.range().start, &self.path, kind, text.into());
     }
 
     /// Whether there is any child, served or not.
-    pub(super) fn has_children(&self) -> bool {
+    pub(crate) fn has_children(&self) -> bool {
         self.node.children().any(|node| node.is_element())
     }
 
     /// Whether there is a child of a name, right or wrong.
-    pub(super) fn has_child(&self, name: &str) -> bool {
+    pub(crate) fn has_child(&self, name: &str) -> bool {
         self.node
             .children()
             .any(|node| node.is_element() && node.tag_name().name() == name)
     }
 
-    pub(super) fn line(&self) -> usize {
+    pub(crate) fn line(&self) -> usize {
         self.report.source.position(self.node.range().start).line
     }
 
@@ -268,15 +267,12 @@ impl<'r, 'x> View<'r, 'x> {
     /// The row of a child element and its path; what has none is reported.
     fn known(&self, node: Node<'x, 'x>) -> Option<(&'static Row, String)> {
         let name = node.tag_name().name();
-        let base = if self.path == "configuration" {
-            ""
-        } else {
-            &self.path
-        };
-        let path = if base.is_empty() {
+        // The root says nothing that the file's name does not say.
+        let is_below_root = self.node.parent_element().is_none();
+        let path = if is_below_root {
             name.to_owned()
         } else {
-            format!("{base}/{name}")
+            format!("{}/{name}", self.path)
         };
         let own_name = node.attribute("name").or_else(|| node.attribute("match"));
         let path = match own_name {
@@ -284,15 +280,14 @@ impl<'r, 'x> View<'r, 'x> {
             None => path,
         };
         let at = node.range().start;
-        let namespace = node.tag_name().namespace().unwrap_or(OWN_NAMESPACES);
-        if namespace == INCLUDE {
+        let namespace = node.tag_name().namespace();
+        if namespace == Some(INCLUDE) {
             self.report.error(at, &path, Problem::Include);
             return None;
         }
-        let row = self
-            .scope
-            .row(name, false)
-            .filter(|_| namespace.starts_with(OWN_NAMESPACES));
+        let is_own =
+            namespace.is_none_or(|name| OWN_NAMESPACES.iter().any(|own| name.starts_with(own)));
+        let row = self.scope.row(name, false).filter(|_| is_own);
         let Some(row) = row else {
             self.report.error(at, &path, self.stranger(name));
             return None;
@@ -387,36 +382,42 @@ impl<'r, 'x> View<'r, 'x> {
 
 impl Child<'_, '_> {
     /// The text of an attribute that must be there; that it is not is reported.
-    pub(super) fn required(&self, name: &'static str) -> Option<String> {
+    pub(crate) fn required(&self, name: &'static str) -> Option<String> {
+        let text = self.optional(name);
+        // One that is there but wrong has been reported already.
+        if text.is_none() && self.view.node.attribute(name).is_none() {
+            self.view.error(Problem::MissingAttribute(name));
+        }
+        text
+    }
+
+    /// The text of an attribute.
+    pub(crate) fn optional(&self, name: &str) -> Option<String> {
         let found = self
             .attributes
             .iter()
             .find(|attribute| attribute.name == name);
-        // One that is there but wrong has been reported already.
-        if found.is_none() && self.view.node.attribute(name).is_none() {
-            self.view.error(Problem::MissingAttribute(name));
-        }
         match &found?.datum {
             Datum::Text(text) => Some(text.clone()),
             Datum::Bool(_) | Datum::Int(_) | Datum::Decimal(_) | Datum::Children => None,
         }
     }
 
-    pub(super) fn flag(self) -> Option<bool> {
+    pub(crate) fn flag(self) -> Option<bool> {
         match self.datum {
             Datum::Bool(flag) => Some(flag),
             Datum::Int(_) | Datum::Decimal(_) | Datum::Text(_) | Datum::Children => None,
         }
     }
 
-    pub(super) fn text(self) -> Option<String> {
+    pub(crate) fn text(self) -> Option<String> {
         match self.datum {
             Datum::Text(text) => Some(text),
             Datum::Bool(_) | Datum::Int(_) | Datum::Decimal(_) | Datum::Children => None,
         }
     }
 
-    pub(super) fn decimal(self) -> Option<f64> {
+    pub(crate) fn decimal(self) -> Option<f64> {
         match self.datum {
             Datum::Decimal(number) => Some(number),
             Datum::Bool(_) | Datum::Int(_) | Datum::Text(_) | Datum::Children => None,
@@ -424,7 +425,7 @@ impl Child<'_, '_> {
     }
 
     /// The whole number; one that the field cannot hold is reported.
-    pub(super) fn number<T: TryFrom<i64>>(self) -> Option<T> {
+    pub(crate) fn number<T: TryFrom<i64>>(self) -> Option<T> {
         let Datum::Int(number) = self.datum else {
             return None;
         };
@@ -440,20 +441,20 @@ impl Child<'_, '_> {
     }
 
     /// The value of one of our own enumerations.
-    pub(super) fn choice<T>(self, from_name: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub(crate) fn choice<T>(self, from_name: impl Fn(&str) -> Option<T>) -> Option<T> {
         self.text().and_then(|text| from_name(&text))
     }
 }
 
 /// Sets a field to a value that was read; one that was wrong has been reported.
-pub(super) fn set<T>(field: &mut T, value: Option<T>) {
+pub(crate) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
     }
 }
 
 /// A text as a message repeats it: on one line, and not all of a long one.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(MAX_SHOWN_CHARS)
@@ -463,4 +464,29 @@ pub(super) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Finds names that are there twice within one list.
+#[derive(Default)]
+pub(crate) struct Names(BTreeMap<String, usize>);
+
+impl Names {
+    /// The name of an element; `None` if it has none, or one that is there already.
+    pub(crate) fn of(&mut self, child: &Child<'_, '_>) -> Option<String> {
+        self.of_attribute(child, "name")
+    }
+
+    pub(crate) fn of_attribute(
+        &mut self,
+        child: &Child<'_, '_>,
+        attribute: &'static str,
+    ) -> Option<String> {
+        let name = child.required(attribute)?;
+        if let Some(first) = self.0.get(&name) {
+            child.view.error(Problem::Duplicate { first: *first });
+            return None;
+        }
+        self.0.insert(name.clone(), child.view.line());
+        Some(name)
+    }
 }

@@ -4,7 +4,7 @@
 //! it: a placeholder may stand for a number, a name, or a whole element. What was replaced is
 //! remembered, so that every position is reported as it is in the file, not in the replaced text.
 
-/// No `broker.xml` has this much; bounds the work on a file from outside, and what placeholders
+/// No configuration file has this much; bounds the work on a file from outside, and what placeholders
 /// can blow it up to.
 pub(super) const MAX_TEXT_BYTES: usize = 8 * 1024 * 1024;
 

@@ -1,4 +1,4 @@
-//! The types of values in `broker.xml`: what `true`, `10M` or `-1` mean.
+//! The types of values in the XML files: what `true`, `10M` or `-1` mean.
 
 use crate::elements::Value;
 
