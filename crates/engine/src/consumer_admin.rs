@@ -16,6 +16,9 @@ use crate::stored::Taken;
 /// Consumers of one session: far more than a client uses, few enough to walk through.
 const MAX_CONSUMERS_PER_SESSION: usize = 10_000;
 
+/// Messages one record of an emptied queue names, about a megabyte: records are bounded.
+const MAX_PURGED_PER_RECORD: usize = 100_000;
+
 /// What a consumer leaves behind.
 #[derive(Debug)]
 pub(crate) struct Detached {
@@ -204,7 +207,8 @@ impl Engine {
             .filter(|queued| queue.durable && queued.stored.message.durable())
             .map(|queued| queued.stored.id)
             .collect();
-        if !ids.is_empty() {
+        for ids in ids.chunks(MAX_PURGED_PER_RECORD) {
+            let ids = ids.to_vec();
             self.emit(
                 &RecordBody::Change(Change::Removed { queue: id, ids }),
                 effects,

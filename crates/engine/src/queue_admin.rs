@@ -2,12 +2,12 @@
 
 use crate::address::{check_name, split_name};
 use crate::command::CreateQueue;
-use crate::config::{AddressSettings, Permission, RoutingTypes};
+use crate::config::{AddressSettings, Permission, RoutingType, RoutingTypes};
 use crate::effect::{Effect, Effects, QueueInfo, Reply};
 use crate::engine::{Answer, Engine, Outcome};
 use crate::error::{EngineError, code};
 use crate::filter::Filter;
-use crate::ids::{ConsumerKey, QueueId, SessionKey};
+use crate::ids::{ConnectionKey, ConsumerKey, QueueId, SessionKey};
 use crate::queue::{Lifetime, Queue};
 use crate::record::{QueueRecord, RecordBody};
 
@@ -20,17 +20,43 @@ impl Engine {
     ) -> Outcome {
         let create = plain_names(create)?;
         self.check_create(session, &create)?;
-        if self.queue_names.contains_key(&create.queue) {
+        let connection = self.session(session)?.connection;
+        if let Some(id) = self.queue_names.get(&create.queue).copied() {
+            if create.temporary {
+                self.adopt_queue(id, &create.address, connection);
+            }
             let message = format!("AMQ229019: queue {} exists already", create.queue);
             return Err(EngineError::new(code::QUEUE_EXISTS, message));
         }
-        let connection = self.session(session)?.connection;
         let lifetime = if create.temporary {
             Lifetime::Connection(connection)
         } else {
             Lifetime::Permanent
         };
         self.add_queue(session, create, lifetime, effects)
+    }
+
+    /// Ties a temporary queue to the connection that asks for it again. That is its client, which
+    /// has reconnected while its old connection, not yet known to be dead, would take the queue
+    /// along.
+    fn adopt_queue(&mut self, id: QueueId, address: &str, connection: ConnectionKey) {
+        let Some(queue) = self.queues.get_mut(&id) else {
+            return;
+        };
+        let Lifetime::Connection(former) = queue.lifetime else {
+            return;
+        };
+        if queue.attributes.address != address {
+            return;
+        }
+        queue.lifetime = Lifetime::Connection(connection);
+        if let Some(queues) = self.temporary.get_mut(&former) {
+            queues.remove(&id);
+            if queues.is_empty() {
+                self.temporary.remove(&former);
+            }
+        }
+        self.temporary.entry(connection).or_default().insert(id);
     }
 
     pub(crate) fn create_shared_queue(
@@ -416,7 +442,7 @@ fn refuse_missing_features(create: &CreateQueue) -> Result<(), EngineError> {
 fn attributes(
     queue: QueueId,
     create: CreateQueue,
-    routing_type: crate::config::RoutingType,
+    routing_type: RoutingType,
     settings: &AddressSettings,
 ) -> QueueRecord {
     let auto_delete = create.auto_delete.unwrap_or(if create.temporary {

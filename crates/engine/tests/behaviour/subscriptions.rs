@@ -66,6 +66,25 @@ fn temporary_queues_end_with_the_connection_that_created_them() {
 }
 
 #[test]
+fn a_client_that_reconnects_keeps_its_temporary_queue() {
+    let mut broker = Broker::new();
+    let old = broker.session();
+    let new = broker.session();
+    broker.done(old, Command::CreateQueue(Box::new(temporary("t"))));
+    // The old connection has not been noticed to be dead.
+    let again = Command::CreateQueue(Box::new(temporary("t")));
+    assert_eq!(broker.refused(new, again).code, 101);
+    broker.consumer(new, 0, "t");
+    let connection = ConnectionKey(1_001);
+    broker.done(old, Command::ConnectionClosed { connection });
+    broker.send_texts(new, "t", &["a"]);
+    assert_eq!(broker.texts(), ["a"]);
+    let connection = ConnectionKey(1_002);
+    broker.done(new, Command::ConnectionClosed { connection });
+    assert_eq!(broker.stats("t"), None);
+}
+
+#[test]
 fn shared_subscriptions_are_created_once_and_end_with_their_last_consumer() {
     let mut broker = Broker::new();
     let first = broker.session();
