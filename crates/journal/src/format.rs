@@ -34,16 +34,16 @@ use crate::names::SegmentName;
 pub const BLOCK_BYTES: u64 = 4096;
 /// Format written by this version, and the highest it reads.
 pub const FORMAT: u32 = 1;
-/// Largest payload of a record. What is larger belongs into a file of its own; the bound keeps a
-/// reader's memory small.
-pub const MAX_PAYLOAD_BYTES: usize = 16 * 1024 * 1024;
+/// Largest payload of a record: a message of 100 MiB, or a large transaction, with room to spare. The
+/// bound keeps a damaged length from taking a reader's memory.
+pub const MAX_PAYLOAD_BYTES: usize = 128 * 1024 * 1024;
 /// Bytes of a record before its payload.
 pub const RECORD_HEADER_BYTES: usize = 28;
 /// Largest record: what a reader allocates at most.
 pub const MAX_RECORD_BYTES: usize = RECORD_HEADER_BYTES + MAX_PAYLOAD_BYTES;
 /// Most bytes of records in one batch: room for one largest record, and a bound for how far the
 /// tear of one write can reach.
-pub const MAX_BATCH_BYTES: usize = 32 * 1024 * 1024;
+pub const MAX_BATCH_BYTES: usize = 160 * 1024 * 1024;
 
 /// Bytes of a batch before its first record.
 pub const BATCH_HEADER_BYTES: usize = 24;
