@@ -122,3 +122,18 @@ async fn a_rollback_cut_in_flight_is_done() {
     session.commit().await.unwrap();
     assert_eq!(store.numbers("orders"), [2]);
 }
+
+#[tokio::test]
+async fn rollbacks_use_up_no_credits() {
+    let (broker, store) = broker(Rules::default());
+    (1..=3).for_each(|number| store.add(&message("orders", number)));
+    let (_client, session) = transacted(&broker).await;
+    // Room for about two messages.
+    let consumer = session.consumer("orders", 250).await.unwrap();
+    for _ in 0..20 {
+        let delivery = consumer.receive(PATIENCE).await.unwrap().unwrap();
+        assert_eq!(number(&delivery.message), 1);
+        consumer.acknowledge(&delivery).await.unwrap();
+        session.rollback().await.unwrap();
+    }
+}
