@@ -200,6 +200,17 @@ mod tests {
         assert_eq!(Term::from_file_name(&upper), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn every_term_reads_back_and_no_name_reads_as_two(epoch: u64, inc: [u8; 16], name: String) {
+            let term = Term { epoch, inc: Incarnation(inc) };
+            proptest::prop_assert_eq!(Term::from_file_name(&term.file_name()), Some(term));
+            if let Some(read) = Term::from_file_name(&name) {
+                proptest::prop_assert_eq!(read.file_name(), name);
+            }
+        }
+    }
+
     #[test]
     fn an_incarnation_is_32_lower_case_digits() {
         let text = "000102030405060708090a0b0c0d0e0f";

@@ -17,6 +17,9 @@ mod machine;
 mod record;
 mod timers;
 
+#[cfg(test)]
+mod trial;
+
 pub use identity::{BadIncarnation, BadSide, Incarnation, Mode, Side, Term};
 pub use machine::{
     Action, CasDone, Config, ConfigError, ExitReason, Failback, Input, LockState, Machine, Mark,

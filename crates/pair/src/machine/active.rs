@@ -24,7 +24,7 @@ impl Machine {
             return false;
         }
         if self.stop_by_ms.is_some() {
-            self.push(Action::WriteSideFile { leaving: true });
+            self.say_goodbye();
             return self.drain(term, gap, Work::DrainingToStop);
         }
         if let Gap::Closed { gap_ms } = gap {
@@ -43,6 +43,9 @@ impl Machine {
     /// Gives up a term that was replaced: nothing more is acknowledged.
     pub(super) fn step_down(&mut self, term: Term, why: &'static str) {
         self.notice(Notice::SteppingDown { term, why });
+        if matches!(self.phase, Phase::Serving { .. }) {
+            self.evidence.was_replaced_alive = true;
+        }
         self.lane.abandon();
         self.lane.read_soon(self.now.mono_ms);
         self.push(Action::DropState { term });

@@ -25,6 +25,10 @@ pub(super) enum Holding {
 
 /// What this process has seen of locks.
 #[derive(Clone, Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent observations"
+)]
 pub(super) struct Evidence {
     /// The recorded term that the next three fields are about.
     term: Option<Term>,
@@ -35,6 +39,10 @@ pub(super) struct Evidence {
     noticed: bool,
     /// Whether any holder's lock was ever refused: this process has met a living active.
     pub(super) met_active: bool,
+    /// Whether this process was replaced while it served and held its lock. Where no lock was ever
+    /// seen refused, that says that they do not work: taking over by them again would only move the
+    /// term to and fro between two living sides.
+    pub(super) was_replaced_alive: bool,
     /// Whether two descriptors of a scratch file exclude each other.
     pub(super) self_test: Option<bool>,
     /// A test is under way.

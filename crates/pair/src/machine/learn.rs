@@ -42,10 +42,15 @@ impl Machine {
             }
             Input::TermStarted { term, result } => self.learn_term_started(term, result),
             Input::Synced { term, up_to, mark } => self.learn_synced(term, up_to, mark),
-            Input::JournalFailed(error) => self.exit(ExitReason::Store {
-                step: "journal",
-                error,
-            }),
+            Input::JournalFailed(error) => {
+                // A journal that was let go of has nothing left that depends on it.
+                if matches!(self.phase, Phase::Preparing { .. } | Phase::Serving { .. }) {
+                    self.exit(ExitReason::Store {
+                        step: "journal",
+                        error,
+                    });
+                }
+            }
             Input::PortsOpened { term, result } => self.learn_ports_opened(term, result),
             Input::Drained { term } => self.learn_drained(term),
             Input::StateDropped { term } => self.learn_state_dropped(term),
@@ -271,6 +276,8 @@ impl Machine {
                     work: Work::Clients,
                 });
                 self.push(Action::OpenPorts { term });
+                // Whoever takes this term over meets no cold start: this process was the active.
+                self.evidence.met_active = true;
             }
             Ok(Mark::Fenced | Mark::Missing) => self.step_down(term, "its fence mark is set"),
             Err(error) => self.exit(ExitReason::Store {

@@ -85,6 +85,13 @@ impl Machine {
         }
     }
 
+    /// Tells the other side, once, that this process is about to end.
+    pub(super) fn say_goodbye(&mut self) {
+        if !std::mem::replace(&mut self.said_goodbye, true) {
+            self.push(Action::WriteSideFile { leaving: true });
+        }
+    }
+
     /// Ends the process.
     pub(super) fn exit(&mut self, reason: ExitReason) {
         if self.phase == Phase::Stopped {
@@ -92,7 +99,7 @@ impl Machine {
         }
         if reason == ExitReason::Stopped {
             self.waiting = Waiting::OwnEnd;
-            self.push(Action::WriteSideFile { leaving: true });
+            self.say_goodbye();
         }
         self.become_phase(Phase::Stopped);
         self.show();

@@ -27,7 +27,7 @@ mod taking;
 mod view;
 
 #[cfg(test)]
-mod broken;
+pub(crate) mod broken;
 
 use std::collections::VecDeque;
 
@@ -63,6 +63,7 @@ pub struct Machine {
     writes: u64,
     /// A stop was asked for; the arbiter is waited for until then.
     stop_by_ms: Option<u64>,
+    said_goodbye: bool,
     handover: Handover,
     asking: Asking,
     /// A takeover is not tried before, after the own term file failed.
@@ -75,7 +76,7 @@ pub struct Machine {
     wake_ms: Option<u64>,
     actions: VecDeque<Action>,
     #[cfg(test)]
-    pub(crate) broken: Option<Broken>,
+    pub(crate) broken: Option<broken::Broken>,
 }
 
 /// What a side does, with what is true only then.
@@ -256,6 +257,7 @@ impl Machine {
             peer: None,
             writes: 0,
             stop_by_ms: None,
+            said_goodbye: false,
             handover: Handover::default(),
             asking: Asking::default(),
             retry_take_ms: 0,

@@ -54,7 +54,6 @@ impl Machine {
         self.notice_record();
         match self.verdict() {
             Verdict::Take { cause, gap_from_ms } => {
-                self.waiting = Waiting::OwnTakeover(cause.clone());
                 if self.just_read && self.lane.is_idle() {
                     return self.attempt(cause, gap_from_ms);
                 }
@@ -91,6 +90,7 @@ impl Machine {
             term,
             cause: cause.clone(),
         });
+        self.waiting = Waiting::OwnTakeover(cause.clone());
         self.push(Action::CreateTermFile { term });
         let stage = Attempt::CreatingFile;
         self.become_phase(Phase::Attempting {
@@ -187,6 +187,9 @@ impl Machine {
         if self.evidence.self_test.is_none() {
             return wait(Waiting::FirstLook);
         }
+        if self.evidence.was_replaced_alive && !self.locks_work(record, holder) {
+            return wait(Waiting::BrokenLocks);
+        }
         if let Some(until_ms) = self.unproven_until(record, holder, since_ms) {
             return Verdict::Wait {
                 waiting: Waiting::UnprovenLock,
@@ -225,8 +228,7 @@ impl Machine {
 
     /// Until when a free lock of unknown worth proves nothing; nothing if it does.
     fn unproven_until(&mut self, record: &Record, holder: &Holder, since_ms: u64) -> Option<u64> {
-        let boot = self.config.boot_id.as_deref();
-        if self.evidence.locks_work(record, holder, boot) {
+        if self.locks_work(record, holder) {
             return None;
         }
         let timers = self.config.timers;
@@ -237,6 +239,12 @@ impl Machine {
             self.notice(Notice::LocksUnproven { term, wait_ms });
         }
         Some(since_ms + wait_ms).filter(|until_ms| self.now.mono_ms < *until_ms)
+    }
+
+    /// Whether a free lock of this holder proves its end.
+    fn locks_work(&self, record: &Record, holder: &Holder) -> bool {
+        self.evidence
+            .locks_work(record, holder, self.config.boot_id.as_deref())
     }
 
     /// End of the cold-start wait, which runs from the start of the process.

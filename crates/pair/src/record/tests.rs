@@ -140,3 +140,17 @@ fn only_a_request_of_the_current_term_is_in_force() {
     assert!(record.is_older_than(1, 2) && record.is_older_than(2, 0));
     assert!(!record.is_older_than(1, 1) && !record.is_older_than(0, 9));
 }
+
+proptest::proptest! {
+    #[test]
+    fn damaged_texts_are_refused_or_read_never_more(at: proptest::sample::Index, byte: u8) {
+        let record = with_foreign_key().takeover(taker(Side::Backup, 7), wid(7, 3));
+        let mut text = record.to_json().unwrap().into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        if let Ok(read) = Record::parse(&text) {
+            let again = Record::parse(read.to_json().unwrap().as_bytes()).unwrap();
+            proptest::prop_assert_eq!(again, read);
+        }
+    }
+}
