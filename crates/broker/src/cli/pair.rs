@@ -1,0 +1,175 @@
+//! `pair init` and `pair show`: the pair record of an instance, for pairs without `tandem`.
+
+use std::path::PathBuf;
+
+use arbiter::DirectoryArbiter;
+use clap::Subcommand;
+use pair::{Mode, Record};
+
+use super::Failure;
+use crate::ha::Store;
+use crate::instance::Instance;
+
+/// What can be done with the pair record.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PairCommand {
+    /// Make the pair's first record, for an instance whose store is empty.
+    Init {
+        /// Folder of either side's instance.
+        instance: PathBuf,
+    },
+    /// Show the record: who is active, since when, and why.
+    Show {
+        /// Folder of either side's instance.
+        instance: PathBuf,
+        /// Print the record as it is stored.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Does it; answers with the exit status.
+pub(crate) fn run(command: &PairCommand) -> Result<u8, Failure> {
+    match command {
+        PairCommand::Init { instance } => init(instance),
+        PairCommand::Show { instance, json } => show(instance, *json),
+    }
+}
+
+fn init(instance: &std::path::Path) -> Result<u8, Failure> {
+    let instance = Instance::read(instance).map_err(Failure::usage)?;
+    let text = first_record(&instance)?;
+    say(&text);
+    Ok(0)
+}
+
+/// Makes the pair's first record unless there is one; a store with data never gets one (rule 7). Answers with
+/// what it did.
+pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
+    let ha = &instance.ha;
+    for folder in [&ha.journal, &ha.arbiter] {
+        std::fs::create_dir_all(folder).map_err(|error| {
+            Failure::unavailable(format!("cannot create {}: {error}", folder.display()))
+        })?;
+    }
+    let arbiter = DirectoryArbiter::open(&ha.arbiter).map_err(Failure::unavailable)?;
+    if let Some(found) = arbiter.read().map_err(Failure::unavailable)? {
+        return Ok(format!(
+            "The pair record in {} stays as it is (node ID {}, epoch {}).",
+            ha.arbiter.display(),
+            found.record.pair,
+            found.record.epoch
+        ));
+    }
+    let store = Store::open(&ha.journal, journal::Options::default()).map_err(|error| {
+        Failure::unavailable(format!("cannot open {}: {error}", ha.journal.display()))
+    })?;
+    if store.has_data().map_err(Failure::unavailable)? {
+        return Err(Failure::unavailable(format!(
+            "{} holds data but {} holds no pair record, so this is not a new pair: its record was lost. Restore the folder {} from a copy, or move the data away to begin anew",
+            ha.journal.display(),
+            ha.arbiter.display(),
+            ha.arbiter.display()
+        )));
+    }
+    let node_id = node_id()?;
+    arbiter.create(&Record::first(&node_id, Mode::SharedStore));
+    match arbiter.read().map_err(Failure::unavailable)? {
+        Some(found) => Ok(format!(
+            "Made the pair record in {} (node ID {}).",
+            ha.arbiter.display(),
+            found.record.pair
+        )),
+        None => Err(Failure::unavailable(format!(
+            "the pair record could not be written to {}",
+            ha.arbiter.display()
+        ))),
+    }
+}
+
+/// A random UUID (version 4) as text: the node ID of a new pair.
+fn node_id() -> Result<String, Failure> {
+    let mut bytes: [u8; 16] = crate::random::bytes().map_err(Failure::unavailable)?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    Ok(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
+}
+
+fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {
+    let instance = Instance::read(instance).map_err(Failure::usage)?;
+    let folder = &instance.ha.arbiter;
+    let none = || {
+        Failure::unavailable(format!(
+            "no pair record in {}: is the store mounted? A new pair is made by `create` of the primary, or by `tandem-broker pair init {}`",
+            folder.display(),
+            instance.dir.display()
+        ))
+    };
+    if !folder.is_dir() {
+        return Err(none());
+    }
+    let arbiter = DirectoryArbiter::open(folder).map_err(Failure::unavailable)?;
+    let found = arbiter
+        .read()
+        .map_err(Failure::unavailable)?
+        .ok_or_else(none)?;
+    let record = found.record;
+    if json {
+        say(&record.to_json().map_err(Failure::unavailable)?);
+        return Ok(0);
+    }
+    let holder = record.holder.as_ref().map_or_else(
+        || "nobody yet".to_owned(),
+        |holder| format!("{} (incarnation {})", holder.side, holder.inc),
+    );
+    say(&format!("Node ID      {}", record.pair));
+    say(&format!("Mode         {}", record.mode));
+    say(&format!("Epoch        {}", record.epoch));
+    say(&format!("Holder       {holder}"));
+    if let Some(last) = &record.last {
+        let at = i64::try_from(last.at)
+            .ok()
+            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
+            .map_or_else(|| format!("{} ms", last.at), |at| format!("{at:.3}"));
+        let gap = last
+            .gap_ms
+            .map_or_else(String::new, |gap| format!(", service gap {gap} ms"));
+        say(&format!("Last change  {at}, {}{gap}", last.cause));
+    }
+    if let Some(wanted) = record.wanted_now() {
+        say(&format!(
+            "Wanted       {} (request {})",
+            wanted.to, wanted.id
+        ));
+    }
+    if let Some(refused) = &record.refused {
+        say(&format!(
+            "Refused      request {}: {}",
+            refused.id, refused.reason
+        ));
+    }
+    if let Some(stopped) = record.stopped {
+        say(&format!(
+            "Stopped      by the {stopped}, without a failover"
+        ));
+    }
+    say(&format!(
+        "Record       {} version {}",
+        folder.display(),
+        found.version
+    ));
+    Ok(0)
+}
+
+#[expect(clippy::print_stdout, reason = "what a person asked to see")]
+fn say(text: &str) {
+    println!("{text}");
+}

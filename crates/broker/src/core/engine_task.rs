@@ -1,0 +1,347 @@
+//! The one task that owns the queues of a term: requests in, records to the journal, effects out.
+//!
+//! ```text
+//! connections ──requests──► engine ──records──► journal ──fsync──► pair's state machine
+//!      ▲                       │                                            │
+//!      └──────effects──────────┴── held back until the gate opens ◄─────────┘
+//! ```
+//! A batch is whatever arrived while the previous one was handled, so a busy broker makes few large appends.
+//! The task never waits for the disk: effects wait in [`HeldBack`], requests go on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use core_protocol::message::Message;
+use engine::{Command, ConnectionKey, Effect, Effects, Engine, Notice, Request, SessionKey};
+use journal::Writer;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use super::management;
+use super::release::HeldBack;
+
+/// Requests handled between two looks at the gate; bounds the time in which no effect is released.
+const MAX_BATCH: usize = 512;
+/// Requests that wait for the engine before the sockets that bring them are no longer read.
+pub(crate) const MAX_QUEUED_REQUESTS: usize = 4096;
+/// How often the number of messages is counted for the status page.
+const COUNT_PERIOD: Duration = Duration::from_secs(1);
+/// The session by which the broker itself sends; clients get keys from 1.
+const OWN_SESSION: SessionKey = SessionKey(0);
+
+/// Where the effects for one connection's sessions go. Deliveries are bounded by the consumers' credits,
+/// answers by the requests the client may have in flight.
+pub(crate) type Outbox = mpsc::UnboundedSender<(SessionKey, Effect)>;
+
+/// What connections send to the engine.
+#[derive(Debug)]
+pub(crate) enum ToEngine {
+    /// A session begins; its effects go to the outbox from here on.
+    Open {
+        /// The session's first request.
+        request: Box<Request>,
+        /// Where its effects go.
+        outbox: Outbox,
+    },
+    /// A request of a session that is open.
+    Request(Box<Request>),
+    /// A connection ended: its sessions are closed as failed.
+    ConnectionClosed(ConnectionKey),
+}
+
+/// What the task is given when a term begins to serve.
+pub(crate) struct EngineTask {
+    /// The queues, recovered as far as the journal goes.
+    pub engine: Engine,
+    /// The journal of this term.
+    pub writer: Arc<Writer>,
+    /// Entries of the term that precede the engine's first record.
+    pub base: u64,
+    /// What connections ask.
+    pub requests: mpsc::Receiver<ToEngine>,
+    /// Offset of the newest entry that the gate let pass.
+    pub gate: watch::Receiver<u64>,
+    /// Take nothing more, let what was taken finish.
+    pub drain: CancellationToken,
+    /// End at once: nothing further leaves.
+    pub abandon: CancellationToken,
+    /// Messages in all queues.
+    pub messages: watch::Sender<u64>,
+}
+
+impl EngineTask {
+    /// Runs until it is drained or abandoned; an error says why it could do neither.
+    pub(crate) async fn run(self) -> Result<(), String> {
+        let Self {
+            engine,
+            writer,
+            base,
+            requests,
+            gate,
+            drain,
+            abandon,
+            messages,
+        } = self;
+        let mut task = Running {
+            engine,
+            writer,
+            base,
+            appended: 0,
+            outboxes: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            held: HeldBack::default(),
+            effects: Effects::new(),
+            own_token: 0,
+        };
+        task.engine.finish_recovery(unix_ms(), &mut task.effects);
+        task.open_own_session();
+        task.carry_out()?;
+        tokio::select! {
+            biased;
+            () = abandon.cancelled() => Ok(()),
+            ended = task.serve(requests, gate, drain, messages) => ended,
+        }
+    }
+}
+
+struct Running {
+    engine: Engine,
+    writer: Arc<Writer>,
+    base: u64,
+    /// Records of the engine that were handed to the journal.
+    appended: u64,
+    outboxes: BTreeMap<SessionKey, Outbox>,
+    connections: BTreeMap<ConnectionKey, Vec<SessionKey>>,
+    held: HeldBack,
+    effects: Effects,
+    own_token: u64,
+}
+
+impl Running {
+    async fn serve(
+        &mut self,
+        mut requests: mpsc::Receiver<ToEngine>,
+        mut gate: watch::Receiver<u64>,
+        drain: CancellationToken,
+        messages: watch::Sender<u64>,
+    ) -> Result<(), String> {
+        let mut batch = Vec::with_capacity(MAX_BATCH);
+        let mut count = tokio::time::interval(COUNT_PERIOD);
+        let mut draining = false;
+        self.open_gate(*gate.borrow_and_update());
+        loop {
+            if draining && self.is_released(*gate.borrow()) {
+                return Ok(());
+            }
+            // What the disk cannot take now stays in the sockets.
+            let room = !self.writer.is_full();
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                changed = gate.changed() => match changed {
+                    Ok(()) => self.open_gate(*gate.borrow_and_update()),
+                    // The pair's driver is gone: nothing may leave any more.
+                    Err(_) => return Ok(()),
+                },
+                () = drain.cancelled(), if !draining => draining = true,
+                taken = requests.recv_many(&mut batch, MAX_BATCH), if room && !draining => {
+                    if taken == 0 {
+                        draining = true;
+                    }
+                    self.handle(&mut batch)?;
+                }
+                () = tokio::time::sleep(wake), if !draining => {
+                    self.engine.handle_timeout(unix_ms(), &mut self.effects);
+                    self.carry_out()?;
+                }
+                _ = count.tick() => {
+                    let total = messages_in(&self.engine);
+                    messages.send_if_modified(|seen| std::mem::replace(seen, total) != total);
+                }
+            }
+        }
+    }
+
+    fn is_released(&self, gate: u64) -> bool {
+        gate.saturating_sub(self.base) >= self.appended
+    }
+
+    fn open_gate(&mut self, offset: u64) {
+        let outboxes = &self.outboxes;
+        self.held
+            .release(offset.saturating_sub(self.base), &mut |session, effect| {
+                hand_over(outboxes, session, effect);
+            });
+    }
+
+    fn next_wake(&self) -> Duration {
+        let now = unix_ms();
+        self.engine.next_timeout().map_or(COUNT_PERIOD, |at| {
+            Duration::from_millis(at.saturating_sub(now).max(1))
+        })
+    }
+
+    fn handle(&mut self, batch: &mut Vec<ToEngine>) -> Result<(), String> {
+        let now = unix_ms();
+        for message in batch.drain(..) {
+            match message {
+                ToEngine::Open { request, outbox } => {
+                    if let Command::OpenSession(open) = &request.command {
+                        self.connections
+                            .entry(open.connection)
+                            .or_default()
+                            .push(request.session);
+                    }
+                    self.outboxes.insert(request.session, outbox);
+                    self.engine.handle(now, *request, &mut self.effects);
+                }
+                ToEngine::Request(request) => {
+                    self.engine.handle(now, *request, &mut self.effects);
+                }
+                ToEngine::ConnectionClosed(connection) => {
+                    for session in self.connections.remove(&connection).unwrap_or_default() {
+                        self.outboxes.remove(&session);
+                        self.held.forget(session);
+                    }
+                    let request = Request {
+                        session: OWN_SESSION,
+                        token: engine::NO_REPLY,
+                        command: Command::ConnectionClosed { connection },
+                    };
+                    self.engine.handle(now, request, &mut self.effects);
+                }
+            }
+        }
+        self.carry_out()
+    }
+
+    /// Appends the records, then offers the effects to the gate.
+    fn carry_out(&mut self) -> Result<(), String> {
+        // A management answer is a send of its own, which has effects of its own.
+        loop {
+            self.append()?;
+            let asked = self.offer();
+            if asked.is_empty() {
+                return Ok(());
+            }
+            for answer in asked {
+                self.send_own(answer);
+            }
+        }
+    }
+
+    fn append(&mut self) -> Result<(), String> {
+        if self.effects.records.is_empty() {
+            return Ok(());
+        }
+        self.appended += self.effects.records.len() as u64;
+        let records = self
+            .effects
+            .records
+            .drain(..)
+            .map(|record| journal::Record {
+                kind: record.kind,
+                payload: record.payload,
+            })
+            .collect();
+        // The queues have changed already: without these records this term cannot go on.
+        self.writer
+            .append(records)
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    }
+
+    /// Offers the effects to the gate; returns the answers to management requests.
+    fn offer(&mut self) -> Vec<Message> {
+        let mut answers = Vec::new();
+        let mut effects = std::mem::take(&mut self.effects.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                // Clients that reconnect create again what is there, and wait for no answer.
+                Effect::Notice(notice @ Notice::Refused { .. }) => debug!("{notice}"),
+                Effect::Notice(notice) => info!("{notice}"),
+                Effect::ManagementRequest { message, .. } => {
+                    answers.extend(management::answer(&message));
+                }
+                Effect::Reply {
+                    session: OWN_SESSION,
+                    result: Err(error),
+                    ..
+                } => {
+                    debug!("a management answer was not delivered: {error}");
+                }
+                effect @ (Effect::Reply { .. }
+                | Effect::Deliver { .. }
+                | Effect::ForcedDelivery { .. }
+                | Effect::ConsumerClosed { .. }
+                | Effect::ProducerCredits { .. }) => {
+                    let outboxes = &self.outboxes;
+                    self.held.offer(effect, &mut |session, effect| {
+                        hand_over(outboxes, session, effect);
+                    });
+                }
+            }
+        }
+        // The emptied vector keeps its memory for the next batch.
+        self.effects.effects = effects;
+        answers
+    }
+
+    fn open_own_session(&mut self) {
+        let request = Request {
+            session: OWN_SESSION,
+            token: engine::NO_REPLY,
+            command: Command::OpenSession(engine::OpenSession {
+                connection: ConnectionKey(0),
+                user: None,
+                roles: Vec::new(),
+                bypass_security: true,
+                auto_commit_sends: true,
+                auto_commit_acks: true,
+                pre_acknowledge: false,
+            }),
+        };
+        self.engine.handle(unix_ms(), request, &mut self.effects);
+    }
+
+    fn send_own(&mut self, message: Message) {
+        self.own_token += 1;
+        let request = Request {
+            session: OWN_SESSION,
+            token: self.own_token,
+            command: Command::Send {
+                message,
+                address: None,
+            },
+        };
+        self.engine.handle(unix_ms(), request, &mut self.effects);
+    }
+}
+
+fn hand_over(outboxes: &BTreeMap<SessionKey, Outbox>, session: SessionKey, effect: Effect) {
+    if let Some(outbox) = outboxes.get(&session) {
+        // A connection that has ended reads no more; the engine is told so by its own message.
+        let _ = outbox.send((session, effect));
+    }
+}
+
+/// Messages in all queues.
+pub(crate) fn messages_in(engine: &Engine) -> u64 {
+    engine
+        .stats()
+        .queues
+        .iter()
+        .map(|queue| queue.message_count as u64)
+        .sum()
+}
+
+/// The wall clock in Unix milliseconds, which expiration times of messages are given in.
+pub(crate) fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

@@ -1,0 +1,21 @@
+//! Serving clients: ports, connections, sessions, and the task that owns the queues.
+//!
+//! All of this exists only while this side serves; it is made anew for every term and dropped with it.
+
+mod auth;
+mod connection;
+mod engine_task;
+mod management;
+mod ports;
+mod queues;
+mod release;
+mod serving;
+mod session;
+mod topology;
+mod upload;
+
+pub(crate) use auth::Auth;
+pub(crate) use engine_task::{messages_in, unix_ms};
+pub(crate) use ports::ReservedPort;
+pub(crate) use serving::{Serving, ServingParts};
+pub(crate) use topology::Topology;

@@ -1,0 +1,177 @@
+//! Everything that exists while this side serves, started and ended together.
+//!
+//! Ending has two forms. *Draining* (handover, clean stop): ports close, what was taken is made durable and
+//! answered as far as the gate lets it, clients are sent away. *Abandoning* (another side has the record, the fence
+//! mark is set): nothing further leaves this process, not even answers that were ready (rules 5 and 8).
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use engine::Engine;
+use journal::Writer;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use super::auth::Auth;
+use super::connection::{self, Shared};
+use super::engine_task::{EngineTask, MAX_QUEUED_REQUESTS};
+use super::topology::Topology;
+
+/// How long to wait after the kernel refused to accept, which it does when descriptors are used up.
+const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// What a term needs to serve.
+pub(crate) struct ServingParts {
+    /// The queues, recovered.
+    pub engine: Engine,
+    /// The journal of this term.
+    pub writer: Arc<Writer>,
+    /// Entries of the term that precede the engine's first record.
+    pub base: u64,
+    /// Offset of the newest entry that may be acknowledged; moved by the pair's driver.
+    pub gate: watch::Receiver<u64>,
+    /// Ports to accept on.
+    pub listeners: Vec<TcpListener>,
+    /// Who may come in.
+    pub auth: Auth,
+    /// What clients are told about the pair.
+    pub topology: watch::Receiver<Topology>,
+    /// Set-up of each connection.
+    pub protocol: core_protocol::server::ServerConfig,
+    /// Messages in all queues, for the status page.
+    pub messages: watch::Sender<u64>,
+    /// Told when the queues cannot go on; the term must end then.
+    pub on_failure: Box<dyn FnOnce(String) + Send>,
+}
+
+/// A term that serves.
+pub(crate) struct Serving {
+    writer: Arc<Writer>,
+    closed: CancellationToken,
+    drain: CancellationToken,
+    send_away: CancellationToken,
+    abandon: CancellationToken,
+    acceptors: TaskTracker,
+    engine: TaskTracker,
+    connections: TaskTracker,
+}
+
+impl Serving {
+    /// Opens the doors.
+    pub(crate) fn start(parts: ServingParts) -> Self {
+        let (requests, inbox) = mpsc::channel(MAX_QUEUED_REQUESTS);
+        let serving = Self {
+            writer: Arc::clone(&parts.writer),
+            closed: CancellationToken::new(),
+            drain: CancellationToken::new(),
+            send_away: CancellationToken::new(),
+            abandon: CancellationToken::new(),
+            acceptors: TaskTracker::new(),
+            engine: TaskTracker::new(),
+            connections: TaskTracker::new(),
+        };
+        let task = EngineTask {
+            engine: parts.engine,
+            writer: parts.writer,
+            base: parts.base,
+            requests: inbox,
+            gate: parts.gate,
+            drain: serving.drain.clone(),
+            abandon: serving.abandon.clone(),
+            messages: parts.messages,
+        };
+        let on_failure = parts.on_failure;
+        serving.engine.spawn(async move {
+            match tokio::spawn(task.run()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => on_failure(error),
+                Err(error) => on_failure(format!("the engine failed: {error}")),
+            }
+        });
+        let shared = Arc::new(Shared {
+            requests,
+            auth: parts.auth,
+            topology: parts.topology,
+            protocol: parts.protocol,
+            closing: serving.send_away.clone(),
+            abandon: serving.abandon.clone(),
+            next_key: AtomicU64::new(1),
+            started: Instant::now(),
+        });
+        for listener in parts.listeners {
+            let accepting = accept(
+                listener,
+                Arc::clone(&shared),
+                serving.closed.clone(),
+                serving.connections.clone(),
+            );
+            serving.acceptors.spawn(accepting);
+        }
+        serving.acceptors.close();
+        serving.engine.close();
+        serving
+    }
+
+    /// Ends in order: accepts nothing more, finishes its fsyncs, answers what the gate lets pass, sends clients
+    /// away. The caller bounds the time.
+    pub(crate) async fn drain(&self) {
+        self.closed.cancel();
+        self.acceptors.wait().await;
+        self.drain.cancel();
+        let writer = Arc::clone(&self.writer);
+        let synced = tokio::task::spawn_blocking(move || writer.sync_barrier()).await;
+        if let Ok(Err(error)) = synced {
+            warn!("the journal did not finish: {error}");
+        }
+        self.engine.wait().await;
+        self.send_away.cancel();
+        self.connections.close();
+        self.connections.wait().await;
+        debug!("drained");
+    }
+
+    /// Ends at once: nothing further leaves this process.
+    pub(crate) async fn abandon(&self) {
+        self.closed.cancel();
+        self.abandon.cancel();
+        self.acceptors.wait().await;
+        self.engine.wait().await;
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    closed: CancellationToken,
+    connections: TaskTracker,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = closed.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, remote)) => {
+                // Small packets in both directions wait for each other; the client sets this too.
+                if let Err(error) = stream.set_nodelay(true) {
+                    debug!(%remote, "no TCP_NODELAY: {error}");
+                }
+                connections.spawn(connection::serve(stream, remote, Arc::clone(&shared)));
+            }
+            Err(error) => {
+                warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "serving_tests.rs"]
+mod tests;

@@ -1,0 +1,242 @@
+//! The driver: feeds the pair's state machine and hands its actions to the lanes.
+
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+use std::time::Duration;
+
+use arbiter::DirectoryArbiter;
+use core_protocol::packet::Connector;
+use pair::{Action, ExitReason, Input, Machine, Now, Term, View};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use super::clock::now;
+use super::lanes::{self, ArbiterJob, LockJob};
+use super::notices;
+use super::status::Reporter;
+use super::steps::{Job, Steps, StepsParts};
+use crate::core::Topology;
+
+/// What the driver works with.
+pub(crate) struct DriverParts {
+    /// The machine of this side.
+    pub machine: Machine,
+    /// Where the record is.
+    pub arbiter: Arc<DirectoryArbiter>,
+    /// The steps' lane.
+    pub steps: StepsParts,
+    /// What clients are told of the pair.
+    pub topology: watch::Sender<Topology>,
+    /// This broker's connector; absent if it is not clustered.
+    pub connector: Option<Connector>,
+    /// The status page.
+    pub reporter: Reporter,
+    /// Cancelled when the process is asked to stop.
+    pub stop: CancellationToken,
+}
+
+/// What the driver keeps of the own term.
+struct OwnTerm {
+    term: Term,
+    dropped: CancellationToken,
+    gate: watch::Sender<u64>,
+}
+
+/// Runs the pair protocol of this side.
+pub(crate) struct Driver {
+    machine: Machine,
+    arbiter: blocking::Sender<ArbiterJob>,
+    locks: blocking::Sender<LockJob>,
+    steps: mpsc::UnboundedSender<Job>,
+    answers: mpsc::UnboundedReceiver<Input>,
+    own: Option<OwnTerm>,
+    topology: watch::Sender<Topology>,
+    connector: Option<Connector>,
+    reporter: Reporter,
+    settled: bool,
+    stop: CancellationToken,
+}
+
+impl Driver {
+    /// Starts the lanes.
+    pub(crate) fn start(parts: DriverParts) -> std::io::Result<Self> {
+        let (answer, answers) = mpsc::unbounded_channel();
+        let (steps, jobs) = mpsc::unbounded_channel();
+        let side = parts.steps.side;
+        let dir = parts.steps.store.dir().to_owned();
+        let driver = Self {
+            machine: parts.machine,
+            arbiter: lanes::arbiter(parts.arbiter, side, answer.clone())?,
+            locks: lanes::locks(dir, answer.clone())?,
+            steps,
+            answers,
+            own: None,
+            topology: parts.topology,
+            connector: parts.connector,
+            reporter: parts.reporter,
+            settled: false,
+            stop: parts.stop,
+        };
+        tokio::spawn(Steps::new(parts.steps, answer).run(jobs));
+        Ok(driver)
+    }
+
+    /// Runs until the machine says that the process ends, and why.
+    pub(crate) async fn run(mut self) -> ExitReason {
+        let mut stop_told = false;
+        loop {
+            while let Some(action) = self.machine.poll_action() {
+                if let Some(reason) = self.carry_out(action) {
+                    return reason;
+                }
+            }
+            let wake = self.wake();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled(), if !stop_told => {
+                    stop_told = true;
+                    self.machine.handle(now(), Input::StopRequested);
+                }
+                input = self.answers.recv() => match input {
+                    Some(input) => self.machine.handle(now(), input),
+                    None => {
+                        return ExitReason::Store {
+                            step: "running the pair protocol",
+                            error: "a part of the broker ended".to_owned(),
+                        };
+                    }
+                },
+                () = tokio::time::sleep(wake) => self.machine.handle(now(), Input::TimeOut),
+            }
+        }
+    }
+
+    fn wake(&self) -> Duration {
+        let Now { mono_ms, .. } = now();
+        self.machine
+            .poll_timeout()
+            .map_or(Duration::from_secs(1), |at| {
+                Duration::from_millis(at.saturating_sub(mono_ms))
+            })
+    }
+
+    /// Hands an action to whoever does it; `Some` when the process is to end.
+    fn carry_out(&mut self, action: Action) -> Option<ExitReason> {
+        match action {
+            Action::ReadRecord => self.ask_arbiter(ArbiterJob::Read),
+            Action::Cas { base, record } => self.ask_arbiter(ArbiterJob::Cas(base, record)),
+            Action::Create { record } => self.ask_arbiter(ArbiterJob::Create(record)),
+            Action::ProbeLock { term } => self.ask_locks(LockJob::Probe(term)),
+            Action::SelfTestLocks => self.ask_locks(LockJob::SelfTest),
+            Action::Release { term, up_to } => self.open_gate(term, up_to),
+            Action::Exit(reason) => return Some(reason),
+            Action::Notice(notice) => notices::log(self.reporter.side(), &notice),
+            Action::Publish(view) => self.publish(&view),
+            Action::CreateTermFile { term } => {
+                let (gate, _) = watch::channel(0);
+                self.own = Some(OwnTerm {
+                    term,
+                    dropped: CancellationToken::new(),
+                    gate,
+                });
+                self.step(Action::CreateTermFile { term });
+            }
+            Action::DropState { term } => {
+                // Closing the gate and cancelling are what makes it immediate (rules 5 and 8); the lane only
+                // tidies up.
+                if let Some(own) = self.own.take_if(|own| own.term == term) {
+                    own.dropped.cancel();
+                }
+                self.step(Action::DropState { term });
+            }
+            step @ (Action::InspectStore
+            | Action::ReservePorts
+            | Action::WriteSideFile { .. }
+            | Action::DeleteTermFile { .. }
+            | Action::Fence { .. }
+            | Action::LoadHistory { .. }
+            | Action::Seal { .. }
+            | Action::StartTerm { .. }
+            | Action::OpenPorts { .. }
+            | Action::Drain { .. }
+            | Action::CloseTermFile { .. }) => self.step(step),
+        }
+        None
+    }
+
+    fn ask_arbiter(&self, job: ArbiterJob) {
+        if self.arbiter.send(job).is_err() {
+            warn!("the arbiter's thread has ended");
+        }
+    }
+
+    fn ask_locks(&self, job: LockJob) {
+        if self.locks.send(job).is_err() {
+            warn!("the locks' thread has ended");
+        }
+    }
+
+    fn step(&self, action: Action) {
+        let own = self.own.as_ref();
+        let starts = matches!(action, Action::StartTerm { .. });
+        let gate = own.filter(|_| starts).map(|own| own.gate.subscribe());
+        let dropped = own.map_or_else(CancellationToken::new, |own| own.dropped.clone());
+        if self
+            .steps
+            .send(Job {
+                action,
+                dropped,
+                gate,
+            })
+            .is_err()
+        {
+            warn!("the steps' task has ended");
+        }
+    }
+
+    fn open_gate(&self, term: Term, up_to: u64) {
+        if let Some(own) = self.own.as_ref().filter(|own| own.term == term) {
+            // Never back: positions of one term only grow.
+            own.gate.send_if_modified(|gate| {
+                let grows = up_to > *gate;
+                *gate = up_to.max(*gate);
+                grows
+            });
+        }
+    }
+
+    fn publish(&mut self, view: &View) {
+        debug!(role = %view.role, epoch = view.epoch, "{}", view.why);
+        if view.settled && !std::mem::replace(&mut self.settled, view.settled) {
+            notices::log_standby(self.reporter.side(), view);
+        }
+        self.settled = view.settled;
+        self.reporter.publish(view);
+        let Some(node_id) = &view.pair else { return };
+        let standby = self.connector.as_ref().and_then(|own| {
+            let peer = view.peer.as_ref()?;
+            let (host, port) = peer.connector.rsplit_once(':')?;
+            Some(Connector::tcp(&own.name, host, port.parse().ok()?))
+        });
+        let active = self.connector.clone();
+        self.topology.send_if_modified(|topology| {
+            let same = topology.node_id == *node_id
+                && topology.active == active
+                && topology.standby == standby
+                && topology.epoch == view.epoch;
+            if same {
+                return false;
+            }
+            let newer = topology.event_id + 1;
+            *topology = Topology {
+                node_id: node_id.clone(),
+                epoch: view.epoch,
+                event_id: i64::try_from(now().unix_ms).unwrap_or(i64::MAX).max(newer),
+                active: active.clone(),
+                standby: standby.clone(),
+            };
+            true
+        });
+    }
+}

@@ -1,0 +1,115 @@
+//! The arbiter's lane and the locks' lane: files that are read and written beside everything else.
+//!
+//! Both run on threads of their own, because a hard-mounted network disk can block a call for as long as its
+//! server is away, and that must stop nothing else.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc as blocking;
+
+use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, TermFile};
+use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Term, Versioned};
+use tokio::sync::mpsc;
+
+/// What the arbiter's lane can be asked.
+pub(crate) enum ArbiterJob {
+    /// Read the peer's side file, then the record.
+    Read,
+    /// Replace the record of this version.
+    Cas(u64, Box<Record>),
+    /// Write the first record.
+    Create(Box<Record>),
+}
+
+/// What the locks' lane can be asked.
+pub(crate) enum LockJob {
+    /// Test a term's lock without taking it.
+    Probe(Term),
+    /// Whether locks work here at all.
+    SelfTest,
+}
+
+/// Starts the arbiter's lane.
+pub(crate) fn arbiter(
+    arbiter: Arc<DirectoryArbiter>,
+    side: Side,
+    answers: mpsc::UnboundedSender<Input>,
+) -> std::io::Result<blocking::Sender<ArbiterJob>> {
+    let (jobs, inbox) = blocking::channel();
+    std::thread::Builder::new()
+        .name("arbiter".to_owned())
+        .spawn(move || {
+            for job in inbox {
+                let input = match job {
+                    ArbiterJob::Read => {
+                        // A side file that cannot be read is as good as none: it is only a hint.
+                        let peer = arbiter.read_side(side.other()).ok().flatten();
+                        let peer = peer.map(|file| file.peer_info());
+                        if answers.send(Input::PeerFile(peer)).is_err() {
+                            return;
+                        }
+                        Input::RecordRead(read(&arbiter))
+                    }
+                    ArbiterJob::Cas(base, record) => {
+                        Input::CasDone(done(arbiter.cas(base, &record)))
+                    }
+                    ArbiterJob::Create(record) => Input::CasDone(done(arbiter.create(&record))),
+                };
+                if answers.send(input).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(jobs)
+}
+
+fn read(arbiter: &DirectoryArbiter) -> RecordRead {
+    match arbiter.read() {
+        Ok(Some(Versioned { version, record })) => {
+            RecordRead::Found(Box::new(Versioned { version, record }))
+        }
+        Ok(None) => RecordRead::Missing,
+        Err(ReadError::NewerFormat { format, .. }) => RecordRead::NewerFormat { format },
+        Err(error) => RecordRead::Failed(error.to_string()),
+    }
+}
+
+fn done(outcome: Outcome) -> CasDone {
+    match outcome {
+        Outcome::Won { version } => CasDone::Won { version },
+        Outcome::Conflict => CasDone::Conflict,
+        Outcome::Unknown(error) => CasDone::Unknown(error.to_string()),
+    }
+}
+
+/// Starts the locks' lane for the term files in `dir`.
+pub(crate) fn locks(
+    dir: PathBuf,
+    answers: mpsc::UnboundedSender<Input>,
+) -> std::io::Result<blocking::Sender<LockJob>> {
+    let (jobs, inbox) = blocking::channel();
+    std::thread::Builder::new()
+        .name("locks".to_owned())
+        .spawn(move || {
+            for job in inbox {
+                let input = match job {
+                    LockJob::Probe(term) => {
+                        let lock = match TermFile::probe(&dir, term) {
+                            Ok(Probe::Held) => LockState::Held,
+                            Ok(Probe::Free) => LockState::Free,
+                            Ok(Probe::Absent) => LockState::Absent,
+                            Err(error) => LockState::Failed(error.to_string()),
+                        };
+                        Input::LockProbed { term, lock }
+                    }
+                    LockJob::SelfTest => {
+                        Input::LocksSelfTest(TermFile::self_test(&dir).unwrap_or(false))
+                    }
+                };
+                if answers.send(input).is_err() {
+                    return;
+                }
+            }
+        })?;
+    Ok(jobs)
+}

@@ -1,0 +1,26 @@
+//! Carries out what the pair's state machine decides: the thin shell around the `pair` crate.
+//!
+//! ```text
+//!                 ┌───────── driver: one task, owns the machine ─────────┐
+//!    signals ───► │  Input ──► Machine ──► Action                        │
+//!                 └────┬────────────┬───────────────┬────────────┬───────┘
+//!                  arbiter lane   lock lane      steps lane     gate, status
+//!                 (record files) (term locks)  (store, journal,
+//!                                               ports, clients)
+//! ```
+//! Nothing here decides. Each lane does one thing at a time and answers once; the lanes run side by side, so
+//! that a slow store never delays the look at the record.
+
+mod clock;
+mod driver;
+mod lanes;
+mod notices;
+mod status;
+mod steps;
+mod store;
+
+pub(crate) use clock::{boot_id, now};
+pub(crate) use driver::{Driver, DriverParts};
+pub(crate) use status::Reporter;
+pub(crate) use steps::StepsParts;
+pub(crate) use store::Store;

@@ -1,0 +1,95 @@
+//! Turns the state machine's view into the status page.
+
+use pair::{Role, Side, View};
+use tokio::sync::watch;
+
+use crate::http::{Holder, LastTransition, PairStatus, Peer};
+
+/// Writes the status page.
+pub(crate) struct Reporter {
+    side: Side,
+    status: watch::Sender<PairStatus>,
+}
+
+impl Reporter {
+    /// A page for `side` on which the role is still open.
+    pub(crate) fn new(side: Side) -> (Self, watch::Receiver<PairStatus>) {
+        let (status, page) = watch::channel(PairStatus {
+            side: side.to_string(),
+            role: "starting".to_owned(),
+            why: "starts".to_owned(),
+            since_ms: crate::core::unix_ms(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..PairStatus::default()
+        });
+        (Self { side, status }, page)
+    }
+
+    /// The side it reports on.
+    pub(crate) fn side(&self) -> Side {
+        self.side
+    }
+
+    /// Shows a new view; the page's number grows if anything changed.
+    pub(crate) fn publish(&self, view: &View) {
+        self.status.send_if_modified(|page| {
+            let mut next = page_of(view, page);
+            if next == *page {
+                return false;
+            }
+            next.n += 1;
+            *page = next;
+            true
+        });
+    }
+
+    /// Keeps the number of messages on the page while this side serves; does not move the page's number, which
+    /// stands for changes of the pair.
+    pub(crate) fn count_messages(&self, mut messages: watch::Receiver<u64>) {
+        let status = self.status.clone();
+        tokio::spawn(async move {
+            while messages.changed().await.is_ok() {
+                let count = *messages.borrow_and_update();
+                status.send_if_modified(|page| {
+                    page.messages = (page.role == Role::Serving.to_string()).then_some(count);
+                    false
+                });
+            }
+        });
+    }
+}
+
+fn page_of(view: &View, before: &PairStatus) -> PairStatus {
+    let role = view.role.to_string();
+    PairStatus {
+        n: before.n,
+        side: view.side.to_string(),
+        settled: view.settled,
+        epoch: view.epoch,
+        holder: view.holder.as_ref().map(|holder| Holder {
+            side: holder.side.to_string(),
+            inc: holder.inc.to_string(),
+        }),
+        in_sync: view
+            .in_sync
+            .iter()
+            .map(|member| member.side.to_string())
+            .collect(),
+        since_ms: view.since_unix_ms,
+        why: view.why.clone(),
+        last: view.last.as_ref().map(|last| LastTransition {
+            cause: last.cause.to_string(),
+            at_ms: last.at,
+            gap_ms: last.gap_ms,
+        }),
+        peer: view.peer.as_ref().map(|peer| Peer {
+            connector: peer.connector.clone(),
+        }),
+        pid: before.pid,
+        version: before.version.clone(),
+        node_id: view.pair.clone().unwrap_or_default(),
+        messages: before.messages.filter(|_| role == before.role),
+        role,
+    }
+}

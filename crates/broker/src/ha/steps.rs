@@ -1,0 +1,352 @@
+//! The steps' lane: everything that builds a term up and takes it down, one step after the other.
+//!
+//! A step that is under way when the term is dropped ends unanswered; what it made is dropped with it, which
+//! closes the term file, the journal and the ports.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arbiter::{DirectoryArbiter, SideFile, TermFile};
+use engine::EngineConfig;
+use journal::{JournalEvent, Writer};
+use pair::{Action, Input, Mark, Side, StoreFacts, Term};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::store::{ENTRIES_BEFORE_ENGINE, Loaded, Store};
+use crate::core::{Auth, ReservedPort, Serving, ServingParts, Topology};
+use crate::instance::ClientPort;
+
+/// How long the last work before a handover may take. Clients are without service meanwhile, and what is not
+/// finished then was not acknowledged.
+const DRAIN_LIMIT: Duration = Duration::from_secs(2);
+
+/// What the lane works with for the life of the process.
+pub(crate) struct StepsParts {
+    /// The journal's folder.
+    pub store: Store,
+    /// Where the side files are.
+    pub arbiter: Arc<DirectoryArbiter>,
+    /// This side.
+    pub side: Side,
+    /// What this side tells of itself.
+    pub side_file: SideFile,
+    /// The client ports.
+    pub ports: Vec<ClientPort>,
+    /// Settings of the engine; the epoch is filled in for each term.
+    pub engine: EngineConfig,
+    /// Who may come in.
+    pub auth: Auth,
+    /// What clients are told of the pair.
+    pub topology: watch::Receiver<Topology>,
+    /// Set-up of each connection.
+    pub protocol: core_protocol::server::ServerConfig,
+    /// Messages in all queues.
+    pub messages: watch::Sender<u64>,
+}
+
+/// One job: an action, the token that ends it unanswered, and for a term's start the gate it obeys.
+pub(crate) struct Job {
+    /// What to do.
+    pub action: Action,
+    /// Cancelled when the term is dropped.
+    pub dropped: CancellationToken,
+    /// Offset up to which effects may leave; only with `StartTerm`.
+    pub gate: Option<watch::Receiver<u64>>,
+}
+
+struct Started {
+    writer: Arc<Writer>,
+    gate: watch::Receiver<u64>,
+}
+
+/// The lane.
+pub(crate) struct Steps {
+    parts: StepsParts,
+    answers: mpsc::UnboundedSender<Input>,
+    reserved: Vec<ReservedPort>,
+    term_file: Option<TermFile>,
+    loaded: Option<Loaded>,
+    started: Option<Started>,
+    serving: Option<Serving>,
+}
+
+impl Steps {
+    /// A lane that answers to `answers`.
+    pub(crate) fn new(parts: StepsParts, answers: mpsc::UnboundedSender<Input>) -> Self {
+        Self {
+            parts,
+            answers,
+            reserved: Vec::new(),
+            term_file: None,
+            loaded: None,
+            started: None,
+            serving: None,
+        }
+    }
+
+    /// Works until the driver goes away.
+    pub(crate) async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
+        while let Some(Job {
+            action,
+            dropped,
+            gate,
+        }) = jobs.recv().await
+        {
+            let is_drop = matches!(action, Action::DropState { .. });
+            let answer = if is_drop {
+                self.step(action, gate).await
+            } else {
+                tokio::select! {
+                    biased;
+                    () = dropped.cancelled() => None,
+                    answer = self.step(action, gate) => answer,
+                }
+            };
+            if let Some(answer) = answer
+                && self.answers.send(answer).is_err()
+            {
+                return;
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm per action, each short")]
+    async fn step(&mut self, action: Action, gate: Option<watch::Receiver<u64>>) -> Option<Input> {
+        match action {
+            Action::InspectStore => {
+                let store = self.parts.store.clone();
+                let has_data = blocking(move || store.has_data()).await;
+                Some(Input::StoreInspected(
+                    has_data.map(|has_data| StoreFacts { has_data }),
+                ))
+            }
+            Action::ReservePorts => Some(Input::PortsReserved(self.reserve_ports())),
+            Action::WriteSideFile { leaving } => {
+                self.write_side_file(leaving).await;
+                None
+            }
+            Action::CreateTermFile { term } => {
+                let dir = self.parts.store.dir().to_owned();
+                let created = blocking(move || TermFile::create(&dir, term)).await;
+                let result = created.map(|file| self.term_file = Some(file));
+                Some(Input::TermFileCreated { term, result })
+            }
+            Action::DeleteTermFile { term } => {
+                self.term_file = None;
+                let dir = self.parts.store.dir().to_owned();
+                if let Err(error) = blocking(move || TermFile::delete(&dir, term)).await {
+                    warn!("an unused term file stays: {error}");
+                }
+                None
+            }
+            Action::Fence { term, terms } => {
+                let dir = self.parts.store.dir().to_owned();
+                let result = blocking(move || {
+                    terms
+                        .iter()
+                        .try_for_each(|term| TermFile::fence(&dir, *term))
+                })
+                .await;
+                Some(Input::Fenced { term, result })
+            }
+            Action::LoadHistory { term } => {
+                let store = self.parts.store.clone();
+                let config = EngineConfig {
+                    epoch: term.epoch,
+                    ..self.parts.engine.clone()
+                };
+                let result = blocking(move || store.load(config)).await;
+                let result = result.map(|loaded| self.loaded = Some(loaded));
+                Some(Input::HistoryLoaded { term, result })
+            }
+            Action::Seal { term } => {
+                let Some(loaded) = self.loaded.take() else {
+                    let result = Err("nothing was loaded".to_owned());
+                    return Some(Input::Sealed { term, result });
+                };
+                let store = self.parts.store.clone();
+                let sealed = blocking(move || store.seal(term, &loaded).map(|()| loaded)).await;
+                let result = sealed.map(|loaded| self.loaded = Some(loaded));
+                Some(Input::Sealed { term, result })
+            }
+            Action::StartTerm { term } => {
+                let result = self.start_term(term, gate).await;
+                Some(Input::TermStarted { term, result })
+            }
+            Action::OpenPorts { term } => {
+                let result = self.open_ports();
+                Some(Input::PortsOpened { term, result })
+            }
+            Action::Drain { term } => {
+                if let Some(serving) = &self.serving
+                    && tokio::time::timeout(DRAIN_LIMIT, serving.drain())
+                        .await
+                        .is_err()
+                {
+                    warn!(
+                        "the last work took longer than {} ms and is given up",
+                        DRAIN_LIMIT.as_millis()
+                    );
+                    serving.abandon().await;
+                }
+                self.serving = None;
+                self.started = None;
+                Some(Input::Drained { term })
+            }
+            Action::CloseTermFile { term } => {
+                self.term_file = None;
+                Some(Input::TermClosed { term })
+            }
+            Action::DropState { term } => {
+                self.started = None;
+                self.loaded = None;
+                if let Some(serving) = self.serving.take() {
+                    serving.abandon().await;
+                }
+                Some(Input::StateDropped { term })
+            }
+            // The driver carries these out itself or gives them to another lane.
+            Action::ReadRecord
+            | Action::Cas { .. }
+            | Action::Create { .. }
+            | Action::ProbeLock { .. }
+            | Action::SelfTestLocks
+            | Action::Release { .. }
+            | Action::Exit(_)
+            | Action::Notice(_)
+            | Action::Publish(_) => None,
+        }
+    }
+
+    fn reserve_ports(&mut self) -> Result<(), String> {
+        self.reserved.clear();
+        for port in &self.parts.ports {
+            let reserved = ReservedPort::reserve(&port.host, port.port, &port.user())
+                .map_err(|error| error.to_string())?;
+            self.reserved.push(reserved);
+        }
+        Ok(())
+    }
+
+    async fn write_side_file(&self, leaving: bool) {
+        let arbiter = Arc::clone(&self.parts.arbiter);
+        let side = self.parts.side;
+        let file = self.parts.side_file.clone().leaving(leaving);
+        let connector = file.connector();
+        match blocking(move || arbiter.write_side(side, &file)).await {
+            Ok(()) if leaving => {}
+            Ok(()) => match side {
+                Side::Primary => info!("left connector {connector} for the backup"),
+                Side::Backup => info!("AMQ221031: backup announced, at {connector}"),
+            },
+            // The other side's clients then do not learn this address; nothing else depends on it.
+            Err(error) => warn!("the other side cannot be told where this one is: {error}"),
+        }
+    }
+
+    async fn start_term(
+        &mut self,
+        term: Term,
+        gate: Option<watch::Receiver<u64>>,
+    ) -> Result<Mark, String> {
+        let gate = gate.ok_or_else(|| "the term has no gate".to_owned())?;
+        let dir = self.parts.store.dir().to_owned();
+        let answers = self.answers.clone();
+        let (first, started) = tokio::sync::oneshot::channel();
+        let mut first = Some(first);
+        // Rule 3: the mark is read after the fsync has returned, through a new open.
+        let on_event = move |event: JournalEvent| {
+            let (up_to, mark) = match event {
+                JournalEvent::Synced(synced) => match TermFile::mark(&dir, term) {
+                    Ok(mark) => (synced.durable.offset, mark_of(mark)),
+                    Err(error) => {
+                        let text = format!("the fence mark of epoch {}: {error}", term.epoch);
+                        let _ = answers.send(Input::JournalFailed(text));
+                        return;
+                    }
+                },
+                JournalEvent::Failed(error) => {
+                    error!("{error}");
+                    let _ = answers.send(Input::JournalFailed(error.to_string()));
+                    return;
+                }
+            };
+            // The first answer is that of this step; the lane sends it.
+            if let Some(first) = first.take() {
+                let _ = first.send(mark);
+            } else {
+                let _ = answers.send(Input::Synced { term, up_to, mark });
+            }
+        };
+        let store = self.parts.store.clone();
+        let writer = blocking(move || store.start_term(term, on_event)).await?;
+        self.started = Some(Started {
+            writer: Arc::new(writer),
+            gate,
+        });
+        started
+            .await
+            .map_err(|_| "the journal ended before the term began".to_owned())
+    }
+
+    fn open_ports(&mut self) -> Result<(), String> {
+        let Some(Started { writer, gate }) = self.started.take() else {
+            return Err("the term was not started".to_owned());
+        };
+        let Some(Loaded { engine, .. }) = self.loaded.take() else {
+            return Err("nothing was loaded".to_owned());
+        };
+        if self.reserved.is_empty() {
+            self.reserve_ports()?;
+        }
+        let mut listeners = Vec::new();
+        for port in self.reserved.drain(..) {
+            listeners.push(port.open().map_err(|error| error.to_string())?);
+        }
+        for port in &self.parts.ports {
+            info!(
+                "AMQ221020: acceptor started at {}:{} for CORE",
+                port.host, port.port
+            );
+        }
+        let answers = self.answers.clone();
+        self.serving = Some(Serving::start(ServingParts {
+            engine,
+            writer,
+            base: ENTRIES_BEFORE_ENGINE,
+            gate,
+            listeners,
+            auth: self.parts.auth.clone(),
+            topology: self.parts.topology.clone(),
+            protocol: self.parts.protocol.clone(),
+            messages: self.parts.messages.clone(),
+            on_failure: Box::new(move |error| {
+                // A term that is being dropped is not answered any more.
+                let _ = answers.send(Input::JournalFailed(error));
+            }),
+        }));
+        Ok(())
+    }
+}
+
+fn mark_of(mark: arbiter::Mark) -> Mark {
+    match mark {
+        arbiter::Mark::Open => Mark::Clear,
+        arbiter::Mark::Fenced => Mark::Fenced,
+        arbiter::Mark::Missing => Mark::Missing,
+    }
+}
+
+/// Runs what may block on the store beside the runtime's own threads.
+async fn blocking<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, String>
+where
+    T: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(error) => Err(format!("the step failed: {error}")),
+    }
+}

@@ -1,0 +1,140 @@
+//! The shared store as a term sees it: what earlier terms left, the own seal, the own journal.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::{Engine, EngineConfig};
+use journal::{
+    Directory, FileLength, JournalEvent, Options, Record, Seal, Storage, TermId, Writer,
+};
+use pair::Term;
+use tracing::{info, warn};
+
+/// Kind of a term's first entry; the engine's kinds are numbered from 1.
+const TERM_START: u8 = 0;
+/// Entries of a term before the engine's first record: its start.
+pub(crate) const ENTRIES_BEFORE_ENGINE: u64 = 1;
+
+/// The folder of the journal, on a disk that both sides see.
+#[derive(Clone)]
+pub(crate) struct Store {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    options: Options,
+}
+
+/// What a taker has read.
+pub(crate) struct Loaded {
+    /// The queues as the replaced terms left them.
+    pub engine: Engine,
+    /// What the own seal will name.
+    files: Vec<FileLength>,
+}
+
+impl Store {
+    /// The store in `dir`, which exists.
+    pub(crate) fn open(dir: &Path, options: Options) -> std::io::Result<Self> {
+        let storage: Arc<dyn Storage> = Arc::new(Directory::open(dir)?);
+        Ok(Self {
+            storage,
+            dir: dir.to_owned(),
+            options,
+        })
+    }
+
+    /// Whether any term has written here. Term files alone are no data.
+    pub(crate) fn has_data(&self) -> Result<bool, String> {
+        let names = self.storage.list().map_err(|error| {
+            format!(
+                "the folder {} cannot be listed: {error}",
+                self.dir.display()
+            )
+        })?;
+        Ok(names
+            .iter()
+            .any(|name| name.starts_with("journal.") || name.starts_with("seal.")))
+    }
+
+    /// Reads everything that the newest seal and its term left, into a new engine (step 5 of the takeover).
+    pub(crate) fn load(&self, config: EngineConfig) -> Result<Loaded, String> {
+        let started = std::time::Instant::now();
+        let mut engine = Engine::new(config);
+        let mut entries = 0_u64;
+        let mut refused = None;
+        let history = journal::history::replay(&self.storage, |entry| {
+            entries += 1;
+            if entry.kind != TERM_START && refused.is_none() {
+                refused = engine
+                    .recover(entry.kind, entry.payload)
+                    .err()
+                    .map(|error| format!("entry {} of the journal: {error}", entry.position));
+            }
+        })
+        .map_err(|error| error.to_string())?;
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        if let Some(torn) = history.torn() {
+            warn!(
+                "the journal ends with a record that was not finished, and never acknowledged: {} bytes of {} from byte {} on are not used",
+                torn.bytes, torn.file, torn.at_byte
+            );
+        }
+        for leftover in history.leftovers() {
+            warn!("{leftover} belongs to no term that ever served; it is not read");
+        }
+        info!(
+            "read {entries} journal entries in {} ms, {} messages in queues",
+            started.elapsed().as_millis(),
+            crate::core::messages_in(&engine)
+        );
+        Ok(Loaded {
+            engine,
+            files: history.files().to_vec(),
+        })
+    }
+
+    /// Fixes what the own term builds on (step 6 of the takeover).
+    pub(crate) fn seal(&self, term: Term, loaded: &Loaded) -> Result<(), String> {
+        let seal = Seal {
+            term: term_id(term),
+            files: loaded.files.clone(),
+        };
+        journal::seal::write(self.storage.as_ref(), &seal).map_err(|error| error.to_string())
+    }
+
+    /// Starts the own journal and appends the *term start* entry.
+    pub(crate) fn start_term(
+        &self,
+        term: Term,
+        on_event: impl FnMut(JournalEvent) + Send + 'static,
+    ) -> Result<Writer, String> {
+        let writer = Writer::start(
+            Arc::clone(&self.storage),
+            term_id(term),
+            self.options,
+            on_event,
+        )
+        .map_err(|error| error.to_string())?;
+        let start = Record {
+            kind: TERM_START,
+            payload: bytes::Bytes::new(),
+        };
+        writer
+            .append(vec![start])
+            .map_err(|error| error.to_string())?;
+        Ok(writer)
+    }
+
+    /// Where the term files are.
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+}
+
+fn term_id(term: Term) -> TermId {
+    TermId {
+        epoch: term.epoch,
+        incarnation: term.inc.0,
+    }
+}

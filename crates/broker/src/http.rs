@@ -1,0 +1,136 @@
+//! The broker's HTTP port, open in every role: health for supervisors, the pair's state for people and tools.
+//!
+//! Orders never travel here: a wish for a switchover is `wanted` in the pair record (rule 6).
+
+use std::io;
+use std::time::Duration;
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Longest wait of `GET /v1/pair?after=N`; shorter than what proxies tend to cut.
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+
+/// What `GET /v1/pair` answers. Times are Unix milliseconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct PairStatus {
+    /// Grows by one with every change of this answer; `?after=N` waits for a greater one.
+    pub n: u64,
+    /// `primary` or `backup`: what this broker is configured as.
+    pub side: String,
+    /// `starting`, `standby`, `attempting`, `preparing`, `serving`, `holding`, `handing` or `stopped`.
+    pub role: String,
+    /// Whether the role is one that a healthy pair stays in: serving, or a standby that watches its active.
+    pub settled: bool,
+    /// Epoch of the record that this broker saw last.
+    pub epoch: u64,
+    /// Who holds that epoch.
+    pub holder: Option<Holder>,
+    /// Sides that may take over without waiting for the holder's lock.
+    pub in_sync: Vec<String>,
+    /// When this broker entered its role.
+    pub since_ms: u64,
+    /// One sentence: what this role means for the pair right now.
+    pub why: String,
+    /// The pair's last change of the active broker.
+    pub last: Option<LastTransition>,
+    /// Where the other side listens, as far as it is known.
+    pub peer: Option<Peer>,
+    /// This process.
+    pub pid: u32,
+    /// Version of `tandem-broker`.
+    pub version: String,
+    /// Node ID: identity of the pair's data.
+    pub node_id: String,
+    /// Messages in all queues; only an active broker knows them.
+    pub messages: Option<u64>,
+}
+
+/// Holder of the pair's current epoch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Holder {
+    /// `primary` or `backup`.
+    pub side: String,
+    /// Its incarnation, 32 hexadecimal digits.
+    pub inc: String,
+}
+
+/// A change of the active broker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct LastTransition {
+    /// Why it happened.
+    pub cause: String,
+    /// When the new active took the record.
+    pub at_ms: u64,
+    /// How long nobody served, as the new active saw it.
+    pub gap_ms: Option<u64>,
+}
+
+/// The other side.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Peer {
+    /// `host:port` of its client port.
+    pub connector: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct After {
+    after: Option<u64>,
+}
+
+/// Serves until `stop` is cancelled. The listener is bound by the caller, so that a used port is an error at start.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    status: watch::Receiver<PairStatus>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let router = Router::new()
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/startupz", get(started))
+        .route("/v1/pair", get(pair))
+        .with_state(status);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(async move { stop.cancelled().await })
+        .await
+}
+
+/// Ready means a settled role. A standby is healthy, and ready to take over.
+async fn ready(State(status): State<watch::Receiver<PairStatus>>) -> (StatusCode, String) {
+    let status = status.borrow();
+    let code = if status.settled {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (code, format!("{}: {}\n", status.role, status.why))
+}
+
+/// Started means that the role was decided once: the record was read.
+async fn started(State(status): State<watch::Receiver<PairStatus>>) -> (StatusCode, String) {
+    let role = status.borrow().role.clone();
+    let code = if role == "starting" {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    (code, format!("{role}\n"))
+}
+
+async fn pair(
+    State(mut status): State<watch::Receiver<PairStatus>>,
+    Query(After { after }): Query<After>,
+) -> Json<PairStatus> {
+    if let Some(after) = after {
+        let newer = status.wait_for(|status| status.n > after);
+        // Whether the time ran out or a change came, the answer is the present state.
+        let _ = tokio::time::timeout(LONGEST_WAIT, newer).await;
+    }
+    Json(status.borrow().clone())
+}

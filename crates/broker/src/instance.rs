@@ -1,0 +1,305 @@
+//! An instance on disk: its files, read and checked before anything is started.
+//!
+//! Every mistake names the file and, where there is one, the line. Nothing is written here.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use broker_config::bootstrap_xml::{Bootstrap, HttpBinding};
+use broker_config::broker_xml::{Notice, NoticeKind};
+use broker_config::configuration::Protocol;
+use broker_config::login_config::LoginConfig;
+use broker_config::tandem_properties::{Arbiter, Failback};
+use broker_config::users::{Roles, Users};
+use broker_config::{
+    Authenticator, Configuration, EffectiveHa, HaError, Mode, Side, TandemProperties, paths,
+};
+
+/// Largest configuration file read; they are written by people.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Why an instance cannot be started, in words for the person who starts it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InstanceError {
+    /// A file is not there or cannot be read.
+    #[error("cannot read {}: {source}{}", path.display(), hint(source))]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is far larger than any that a person writes.
+    #[error("{} has {bytes} bytes, more than the {MAX_FILE_BYTES} a configuration file may have", path.display())]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// A file says what it must not say; the text names file and line.
+    #[error("{0}")]
+    Content(String),
+    /// The pair is not one that this broker can be part of.
+    #[error("{}: {source}", file.display())]
+    Ha {
+        /// The file to change.
+        file: PathBuf,
+        /// What is wrong.
+        source: HaError,
+    },
+    /// Something that other versions or engines serve and this one does not.
+    #[error("{}: {what}", file.display())]
+    NotServed {
+        /// The file to change.
+        file: PathBuf,
+        /// What is not served, and what to do.
+        what: String,
+    },
+}
+
+fn hint(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::NotFound {
+        " (an instance is made by `tandem-broker create DIR`, and run by `DIR/bin/artemis run`)"
+    } else {
+        ""
+    }
+}
+
+/// A client port.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientPort {
+    /// Name of the acceptor.
+    pub name: String,
+    /// Host to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+}
+
+impl ClientPort {
+    /// Who needs the port, for messages.
+    pub(crate) fn user(&self) -> String {
+        format!("acceptor '{}'", self.name)
+    }
+}
+
+/// An instance that may be started.
+#[derive(Debug)]
+pub(crate) struct Instance {
+    /// Its folder, absolute.
+    pub dir: PathBuf,
+    /// `broker.xml`.
+    pub configuration: Configuration,
+    /// Its part in a pair; a broker alone is the primary of a pair without a backup.
+    pub ha: Ha,
+    /// Who may come in.
+    pub authenticator: Authenticator,
+    /// Where the HTTP port is; absent if it is not to be opened.
+    pub http: Option<HttpBinding>,
+    /// The client ports.
+    pub ports: Vec<ClientPort>,
+    /// What a person should know about the files; for the log.
+    pub notices: Vec<String>,
+    /// Settings that mean nothing here; for those who look for one.
+    pub harmless: Vec<String>,
+}
+
+/// The part of a broker in its pair.
+#[derive(Debug, Clone)]
+pub(crate) struct Ha {
+    /// Which side.
+    pub side: Side,
+    /// Folder of the pair record, absolute.
+    pub arbiter: PathBuf,
+    /// Folder of the journal, absolute.
+    pub journal: PathBuf,
+    /// What this broker tells clients and its peer; absent for a broker alone.
+    pub connector: Option<broker_config::configuration::Connector>,
+    /// Where the link would listen.
+    pub link_port: Option<u16>,
+    /// The rest.
+    pub failback: Failback,
+    /// Whether this side, as the active, lets a returned primary take back.
+    pub allow_failback: bool,
+    /// Whether the other side takes over when this one is stopped.
+    pub failover_on_shutdown: bool,
+    /// Heartbeat and timeout in milliseconds.
+    pub detection_ms: (u64, u64),
+    /// Whether there is another side at all.
+    pub is_pair: bool,
+}
+
+impl Instance {
+    /// Reads the instance in `dir`.
+    pub(crate) fn read(dir: &Path) -> Result<Self, InstanceError> {
+        let dir = std::path::absolute(dir).map_err(|source| InstanceError::Read {
+            path: dir.to_owned(),
+            source,
+        })?;
+        let etc = dir.join("etc");
+        let lookup =
+            |name: &str| paths::instance_property(&dir, name).or_else(|| std::env::var(name).ok());
+
+        let bootstrap = bootstrap(&etc, &lookup)?;
+        let broker_xml = paths::resolve(&dir, &bootstrap.broker_xml);
+        let text = read(&broker_xml)?;
+        let parsed =
+            broker_config::broker_xml::parse(&broker_xml.display().to_string(), &text, &lookup)
+                .map_err(|errors| InstanceError::Content(errors.to_string()))?;
+        let (harmless, notices): (Vec<_>, Vec<_>) = parsed
+            .notices
+            .into_iter()
+            .partition(|notice| notice.kind == NoticeKind::Harmless);
+        let line = |notice: &Notice| format!("{}:{notice}", broker_xml.display());
+        let configuration = parsed.configuration;
+
+        let properties = etc.join("tandem.properties");
+        let text = read_if_there(&properties)?.unwrap_or_default();
+        let properties = TandemProperties::parse(&properties.display().to_string(), &text)
+            .map_err(|error| InstanceError::Content(error.to_string()))?;
+        let ha = ha(&dir, &broker_xml, &configuration, &properties)?;
+
+        Ok(Self {
+            authenticator: authenticator(&etc)?,
+            http: bootstrap.http,
+            ports: client_ports(&configuration),
+            notices: notices.iter().map(line).collect(),
+            harmless: harmless.iter().map(line).collect(),
+            dir,
+            configuration,
+            ha,
+        })
+    }
+}
+
+fn ha(
+    dir: &Path,
+    broker_xml: &Path,
+    configuration: &Configuration,
+    properties: &TandemProperties,
+) -> Result<Ha, InstanceError> {
+    let not_served = |what: String| InstanceError::NotServed {
+        file: broker_xml.to_owned(),
+        what,
+    };
+    if !configuration.persistence_enabled {
+        return Err(not_served(
+            "persistence-enabled is false: this broker always stores durable messages; set it to true"
+                .to_owned(),
+        ));
+    }
+    let journal = paths::resolve(dir, &configuration.directories.journal);
+    let effective =
+        EffectiveHa::of(configuration, properties).map_err(|source| InstanceError::Ha {
+            file: broker_xml.to_owned(),
+            source,
+        })?;
+    let Some(effective) = effective else {
+        return Ok(Ha {
+            side: Side::Primary,
+            arbiter: paths::resolve(dir, configuration.directories.node_manager()).join("pair"),
+            journal,
+            connector: None,
+            link_port: None,
+            failback: Failback::Managed,
+            allow_failback: false,
+            failover_on_shutdown: true,
+            detection_ms: (
+                broker_config::effective::DEFAULT_HEARTBEAT_MS,
+                broker_config::effective::DEFAULT_TIMEOUT_MS,
+            ),
+            is_pair: false,
+        });
+    };
+    if effective.mode == Mode::Replication {
+        return Err(not_served(
+            "ha-policy: replication is not served by this version; use shared-store".to_owned(),
+        ));
+    }
+    let arbiter = match &effective.arbiter {
+        Arbiter::Directory(folder) => paths::resolve(dir, folder),
+        Arbiter::None | Arbiter::Lease { .. } => {
+            return Err(InstanceError::NotServed {
+                file: dir.join("etc/tandem.properties"),
+                what: "arbiter: this version keeps the pair record in a directory only; use \
+                       arbiter=directory:PATH"
+                    .to_owned(),
+            });
+        }
+    };
+    Ok(Ha {
+        side: effective.side,
+        arbiter,
+        journal,
+        connector: Some(effective.connector),
+        link_port: Some(effective.link_port),
+        failback: effective.failback,
+        allow_failback: effective.allow_failback,
+        failover_on_shutdown: effective.failover_on_shutdown,
+        detection_ms: (effective.heartbeat_ms, effective.timeout_ms),
+        is_pair: true,
+    })
+}
+
+fn authenticator(etc: &Path) -> Result<Authenticator, InstanceError> {
+    let path = etc.join("login.config");
+    let login = LoginConfig::parse(&path.display().to_string(), &read(&path)?)
+        .map_err(|error| InstanceError::Content(error.to_string()))?;
+    let path = etc.join(&login.users_file);
+    let users = Users::parse(&path.display().to_string(), &read(&path)?)
+        .map_err(|error| InstanceError::Content(error.to_string()))?;
+    let path = etc.join(&login.roles_file);
+    let roles = Roles::parse(&path.display().to_string(), &read(&path)?)
+        .map_err(|error| InstanceError::Content(error.to_string()))?;
+    Ok(Authenticator::new(users, roles, login.guest))
+}
+
+fn bootstrap(
+    etc: &Path,
+    lookup: &dyn Fn(&str) -> Option<String>,
+) -> Result<Bootstrap, InstanceError> {
+    let path = etc.join("bootstrap.xml");
+    let (bootstrap, _) = Bootstrap::parse(&path.display().to_string(), &read(&path)?, lookup)
+        .map_err(|errors| InstanceError::Content(errors.to_string()))?;
+    Ok(bootstrap)
+}
+
+fn client_ports(configuration: &Configuration) -> Vec<ClientPort> {
+    configuration
+        .acceptors
+        .iter()
+        .filter(|acceptor| acceptor.protocols.contains(&Protocol::Core))
+        .map(|acceptor| ClientPort {
+            name: acceptor.name.clone(),
+            host: acceptor.host.clone(),
+            port: acceptor.port,
+        })
+        .collect()
+}
+
+fn read(path: &Path) -> Result<String, InstanceError> {
+    let failed = |source| InstanceError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    if bytes > MAX_FILE_BYTES {
+        return Err(InstanceError::TooLarge {
+            path: path.to_owned(),
+            bytes,
+        });
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+fn read_if_there(path: &Path) -> Result<Option<String>, InstanceError> {
+    match read(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(InstanceError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,31 @@
+//! `tandem-broker`: a message broker that users of Apache `ActiveMQ` Artemis can use in its place.
+//!
+//! ```text
+//!  cli ──► instance (files of an instance, read and checked)
+//!             │
+//!             ▼
+//!  ha ── executes what the pair's state machine decides: record, term files, takeover, handover
+//!             │ while this side serves
+//!             ▼
+//!  core ── ports, connections, sessions ──► engine ──► journal
+//!  http ── health and the pair's state, in every role
+//! ```
+//! Decisions about who is active are made in the `pair` crate, decisions about messages in `engine`; this
+//! program joins them with sockets, files and clocks.
+
+mod cli;
+mod core;
+mod exit;
+mod ha;
+mod http;
+mod instance;
+mod logging;
+mod random;
+mod run;
+mod settings;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::main()
+}
