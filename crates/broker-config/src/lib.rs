@@ -9,6 +9,7 @@ pub mod authenticator;
 pub mod bootstrap_xml;
 pub mod broker_xml;
 pub mod configuration;
+pub mod create;
 pub mod effective;
 pub mod elements;
 mod java_properties;

@@ -147,7 +147,7 @@ impl LoginConfig {
             "required"
         };
         let mut text = format!(
-            "{REALM} {{\n   {PROPERTIES_MODULE} {control}\n       debug=false\n       reload=true\n       \
+            "{REALM} {{\n   {PROPERTIES_MODULE} {control}\n       \
              {USERS_KEY}={}\n       {ROLES_KEY}={};\n",
             quote(&self.users_file),
             quote(&self.roles_file),
@@ -156,7 +156,7 @@ impl LoginConfig {
             // Writing to a string cannot fail.
             let _ = write!(
                 text,
-                "\n   {GUEST_MODULE} sufficient\n       debug=false\n       \
+                "\n   {GUEST_MODULE} sufficient\n       \
                  {GUEST_USER_KEY}={}\n       {GUEST_ROLE_KEY}={};\n",
                 quote(user),
                 quote(role),
