@@ -1,0 +1,102 @@
+//! Sizes and amounts as Kubernetes writes them: `10Gi`, `500M`, `250m`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The longest number in a quantity that means anything.
+const MAX_DIGITS: usize = 18;
+
+/// Suffixes a number may have.
+const SUFFIXES: [&str; 15] = [
+    "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi",
+];
+
+/// An amount, kept as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quantity(String);
+
+/// A text that is no quantity.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a quantity: write a number with a suffix, such as 512Mi, 10Gi or 500m")]
+pub(crate) struct BadQuantity {
+    text: String,
+}
+
+impl FromStr for Quantity {
+    type Err = BadQuantity;
+
+    fn from_str(text: &str) -> Result<Self, BadQuantity> {
+        let end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (number, suffix) = text.split_at(end);
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let has_digits = !whole.is_empty() || !fraction.is_empty();
+        let is_number = has_digits && number.len() <= MAX_DIGITS && !fraction.contains('.');
+        if is_number && SUFFIXES.contains(&suffix) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadQuantity {
+                text: text.chars().take(64).collect(),
+            })
+        }
+    }
+}
+
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Quantity {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct QuantityVisitor;
+
+        impl Visitor<'_> for QuantityVisitor {
+            type Value = Quantity;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a quantity such as 10Gi")
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Quantity, E> {
+                Ok(Quantity(value.to_string()))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_any(QuantityVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_kubernetes_quantities_and_nothing_else() {
+        for text in ["1", "10Gi", "1.5G", "500m", ".5", "100k"] {
+            assert_eq!(text.parse::<Quantity>().unwrap().to_string(), text);
+        }
+        for text in ["", "Gi", "10 Gi", "10GB", "-1", "1.2.3", "ten", "."] {
+            let error = text.parse::<Quantity>().unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("{text:?} is not a quantity")),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The command line: what can be asked, and the exit status of each end.
+
+mod local;
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps a message broker available with exactly two brokers.
+#[derive(Debug, Parser)]
+#[command(name = "tandem", version, after_help = EXIT_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Exit statuses, for the help and for scripts.
+const EXIT_HELP: &str = "Exit status: 0 done, 1 the manifest is wrong or the request was refused, 2 the command \
+line is wrong, 3 this machine lacks something (a free port, a writable folder, the broker program), 4 the brokers \
+kept ending, 5 the demo lost a message or a step did not happen in its time, 130 the demo was interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a pair on this machine: no cluster needed.
+    #[command(subcommand, after_help = EXIT_HELP)]
+    Local(local::Local),
+}
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Exit {
+    /// As asked.
+    Done = 0,
+    /// The manifest is wrong, or the request was refused.
+    Refused = 1,
+    /// This machine lacks something.
+    Unavailable = 3,
+    /// The brokers kept ending.
+    GaveUp = 4,
+    /// The demo lost a message, or a step did not happen in its time.
+    DemoFailed = 5,
+    /// Ctrl-C during the demo.
+    Interrupted = 130,
+}
+
+/// A command that was not carried out.
+#[derive(Debug)]
+struct Refusal {
+    exit: Exit,
+    text: String,
+}
+
+impl Refusal {
+    fn new(exit: Exit, text: &impl ToString) -> Self {
+        Self {
+            exit,
+            text: text.to_string(),
+        }
+    }
+}
+
+/// Reads the command line, does what it says, gives the exit status.
+pub(crate) fn main() -> ExitCode {
+    let Arguments { command } = Arguments::parse();
+    let result = match command {
+        Command::Local(command) => local::main(command),
+    };
+    let exit = result.unwrap_or_else(|Refusal { exit, text }| {
+        anstream::eprintln!("error: {text}");
+        exit
+    });
+    ExitCode::from(exit as u8)
+}

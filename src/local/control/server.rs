@@ -1,0 +1,153 @@
+//! The supervisor's end of the control socket.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::time::Duration;
+
+use pair::Side;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+
+use super::{MAX_ORDER_BYTES, Order, Reply, Target};
+use crate::by_side::SIDES;
+use crate::local::state_dir::StateDir;
+use crate::local::supervisor::{Handle, Request};
+
+/// An order is sent at once by a program, not typed.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted, so that a lasting reason does not spin.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens the socket of a pair and answers until it is dropped.
+pub(crate) fn serve(
+    dir: &StateDir,
+    handle: Handle,
+) -> io::Result<impl Future<Output = ()> + use<>> {
+    // A socket's path has at most 107 bytes; through an open folder it is short wherever that is.
+    let folder = File::open(dir.root())?;
+    let name = dir.socket();
+    let name = name
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let listener = UnixListener::bind(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))?;
+    Ok(accept(listener, handle))
+}
+
+async fn accept(listener: UnixListener, handle: Handle) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let handle = handle.clone();
+                // Each ends within its timeout.
+                tokio::spawn(async move {
+                    let _ = tokio::time::timeout(ORDER_TIMEOUT, answer(stream, &handle)).await;
+                });
+            }
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+}
+
+async fn answer(stream: UnixStream, handle: &Handle) -> io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    BufReader::new(read.take(MAX_ORDER_BYTES))
+        .read_line(&mut line)
+        .await?;
+    let reply = match serde_json::from_str::<Order>(&line) {
+        Ok(order) => carry_out(order, handle).await,
+        Err(error) => Reply::Refused(format!("the order is not understood: {error}")),
+    };
+    let mut text = serde_json::to_string(&reply).map_err(io::Error::other)?;
+    text.push('\n');
+    write.write_all(text.as_bytes()).await?;
+    write.shutdown().await
+}
+
+async fn carry_out(order: Order, handle: &Handle) -> Reply {
+    let requests = match requests(&order, handle) {
+        Ok(requests) => requests,
+        Err(why) => return Reply::Refused(why),
+    };
+    if requests.is_empty() {
+        return Reply::Status(Box::new(handle.snapshot.borrow().clone()));
+    }
+    let mut done = Vec::new();
+    for request in requests {
+        match handle.ask(request).await {
+            Ok(text) => done.push(text),
+            Err(why) => return Reply::Refused(why),
+        }
+    }
+    Reply::Done(done.join("\n"))
+}
+
+/// What an order means right now; nothing for the status.
+fn requests(order: &Order, handle: &Handle) -> Result<Vec<Request>, String> {
+    match order {
+        Order::Status => Ok(Vec::new()),
+        Order::Kill { target, restart } => {
+            let sides = sides(*target, handle)?;
+            Ok(sides
+                .into_iter()
+                .map(|side| Request::Kill {
+                    side,
+                    restart: *restart,
+                })
+                .collect())
+        }
+        Order::Stop {
+            target: Target::Pair,
+        } => Ok(vec![Request::StopPair]),
+        Order::Stop { target } => Ok(sides(*target, handle)?
+            .into_iter()
+            .map(Request::Stop)
+            .collect()),
+        Order::Start {
+            target: Some(target),
+        } => Ok(sides(*target, handle)?
+            .into_iter()
+            .map(Request::Start)
+            .collect()),
+        Order::Start { target: None } => {
+            let snapshot = handle.snapshot.borrow();
+            let is_down = |side: &Side| {
+                snapshot
+                    .side(*side)
+                    .is_some_and(|snapshot| snapshot.pid.is_none())
+            };
+            let down: Vec<Request> = SIDES
+                .into_iter()
+                .filter(is_down)
+                .map(Request::Start)
+                .collect();
+            if down.is_empty() {
+                Err("both brokers run already".to_owned())
+            } else {
+                Ok(down)
+            }
+        }
+    }
+}
+
+fn sides(target: Target, handle: &Handle) -> Result<Vec<Side>, String> {
+    let active = || -> Result<Side, String> {
+        let snapshot = handle.snapshot.borrow();
+        let name = snapshot
+            .active
+            .as_ref()
+            .ok_or("no broker is active right now")?;
+        name.parse()
+            .map_err(|error: pair::BadSide| error.to_string())
+    };
+    Ok(match target {
+        Target::Primary => vec![Side::Primary],
+        Target::Backup => vec![Side::Backup],
+        Target::Active => vec![active()?],
+        Target::Standby => vec![active()?.other()],
+        Target::Pair => SIDES.into(),
+    })
+}

@@ -1,0 +1,252 @@
+//! The pair record, as the supervisor uses it: it makes the first one, looks at it, and asks.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arbiter::{DirectoryArbiter, Outcome, ReadError};
+use pair::{Mode, Record, Side, Wanted};
+
+use super::credentials::{self, CredentialsError};
+use super::state_dir::StateDir;
+use crate::policy::{Observed, RecordSeen, Timestamp};
+
+/// The folder of the store that only a pair with a history fills.
+const JOURNAL: &str = "journal";
+
+/// Why the pair record cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RecordError {
+    /// The file system refused.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is there but cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Data without a record is no new pair (rule 7).
+    #[error(
+        "the store {} has data, but the pair record in {} is gone, so nobody can tell whose data it \
+         is: restore that folder from a copy, or move the store away to begin with an empty one",
+        store.display(), arbiter.display()
+    )]
+    Lost {
+        /// The store.
+        store: PathBuf,
+        /// Where the record was.
+        arbiter: PathBuf,
+    },
+    /// The first record was written and is not there.
+    #[error("the pair record could not be written to {}: {why}", arbiter.display())]
+    NotWritten {
+        /// Where.
+        arbiter: PathBuf,
+        /// What happened.
+        why: String,
+    },
+    /// No node ID could be made.
+    #[error(transparent)]
+    Random(#[from] CredentialsError),
+}
+
+/// The pair record in the pair's folder. Its calls block on files.
+#[derive(Clone, Debug)]
+pub(crate) struct PairRecord {
+    arbiter: Arc<DirectoryArbiter>,
+}
+
+/// How a request for a switchover ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// It is in the record.
+    Yes,
+    /// The record changed meanwhile: to be decided anew.
+    Changed,
+    /// It could not be written.
+    Failed(String),
+}
+
+impl PairRecord {
+    /// Opens the record of a pair, and makes the first one of a new pair.
+    pub(crate) fn open_or_make(dir: &StateDir) -> Result<Self, RecordError> {
+        let (store, place) = (dir.store(), dir.arbiter());
+        let has_data = has_data(&store)?;
+        fs::create_dir_all(&place).map_err(|source| RecordError::Io {
+            action: "create",
+            path: place.clone(),
+            source,
+        })?;
+        let arbiter = DirectoryArbiter::open(&place)?;
+        if arbiter.read()?.is_none() {
+            if has_data {
+                return Err(RecordError::Lost {
+                    store,
+                    arbiter: place,
+                });
+            }
+            let outcome = arbiter.create(&Record::first(&node_id()?, Mode::SharedStore));
+            // Whoever was first: what counts is that one is there.
+            if arbiter.read()?.is_none() {
+                let why = match outcome {
+                    Outcome::Unknown(error) => error.to_string(),
+                    Outcome::Won { .. } | Outcome::Conflict => "it is not there".to_owned(),
+                };
+                return Err(RecordError::NotWritten {
+                    arbiter: place,
+                    why,
+                });
+            }
+        }
+        // Only a pair that never ran may find no store: later it would be one that is not mounted.
+        if arbiter.read()?.is_some_and(|found| found.record.epoch == 0) {
+            let journal = store.join(JOURNAL);
+            fs::create_dir_all(&journal).map_err(|source| RecordError::Io {
+                action: "create",
+                path: journal,
+                source,
+            })?;
+        }
+        Ok(Self {
+            arbiter: Arc::new(arbiter),
+        })
+    }
+
+    /// What the record says.
+    pub(crate) fn look(&self) -> Observed<RecordSeen> {
+        match self.arbiter.read() {
+            Ok(Some(found)) => Observed::Known(seen(&found.record)),
+            Ok(None) => Observed::Absent,
+            Err(error) => Observed::Unknown {
+                why: error.to_string(),
+            },
+        }
+    }
+
+    /// Asks for a switchover in an epoch, unless the record is of another one by now or somebody
+    /// else asked already.
+    pub(crate) fn ask(&self, to: Side, epoch: u64, id: &str) -> Asked {
+        let found = match self.arbiter.read() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Asked::Changed,
+            Err(error) => return Asked::Failed(error.to_string()),
+        };
+        if found.record.epoch != epoch || found.record.wanted_now().is_some() {
+            return Asked::Changed;
+        }
+        let wanted = Wanted {
+            to,
+            epoch,
+            id: id.to_owned(),
+        };
+        match self
+            .arbiter
+            .cas(found.version, &found.record.with_wanted(wanted))
+        {
+            Outcome::Won { .. } => Asked::Yes,
+            Outcome::Conflict => Asked::Changed,
+            // The next look tells whether it is in place; the request has one name per epoch.
+            Outcome::Unknown(error) => Asked::Failed(error.to_string()),
+        }
+    }
+}
+
+fn seen(record: &Record) -> RecordSeen {
+    RecordSeen {
+        epoch: record.epoch,
+        holder: record.holder.as_ref().map(|holder| holder.side),
+        wanted: record.wanted_now().map(|wanted| wanted.id.clone()),
+        refused: record
+            .refused
+            .as_ref()
+            .map(|r| (r.id.clone(), r.reason.clone())),
+        last: record
+            .last
+            .as_ref()
+            .map(|last| (last.cause.clone(), Timestamp(last.at))),
+    }
+}
+
+/// Whether a store was ever used.
+fn has_data(store: &Path) -> Result<bool, RecordError> {
+    let path = store.join(JOURNAL);
+    match fs::read_dir(&path) {
+        Ok(mut entries) => Ok(entries.next().is_some()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(RecordError::Io {
+            action: "list",
+            path,
+            source,
+        }),
+    }
+}
+
+/// A random UUID (version 4) as text: the identity of the pair's data.
+fn node_id() -> Result<String, CredentialsError> {
+    let mut bytes: [u8; 16] = credentials::random()?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = credentials::hex(&bytes);
+    Ok(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let state = StateDir::locate(Some(dir.path()), "orders").unwrap();
+        (dir, state)
+    }
+
+    #[test]
+    fn a_new_pair_gets_one_record_and_keeps_it() {
+        let (_dir, state) = state();
+        let record = PairRecord::open_or_make(&state).unwrap();
+        let Observed::Known(first) = record.look() else {
+            panic!("it was made")
+        };
+        assert_eq!((first.epoch, first.holder), (0, None));
+        let id = || record.arbiter.read().unwrap().unwrap().record.pair;
+        let node_id = id();
+        PairRecord::open_or_make(&state).unwrap();
+        assert_eq!(id(), node_id);
+    }
+
+    #[test]
+    fn data_without_a_record_is_no_new_pair() {
+        let (_dir, state) = state();
+        fs::create_dir_all(state.store().join("journal")).unwrap();
+        fs::write(state.store().join("journal/segment"), "x").unwrap();
+        let error = PairRecord::open_or_make(&state).unwrap_err().to_string();
+        assert!(error.contains("has data, but the pair record"), "{error}");
+        assert!(error.contains("restore that folder from a copy"), "{error}");
+    }
+
+    #[test]
+    fn a_request_is_written_once_and_only_in_its_epoch() {
+        let (_dir, state) = state();
+        let record = PairRecord::open_or_make(&state).unwrap();
+        assert_eq!(record.ask(Side::Primary, 7, "x"), Asked::Changed);
+        assert_eq!(record.ask(Side::Primary, 0, "x"), Asked::Yes);
+        assert_eq!(record.ask(Side::Primary, 0, "x"), Asked::Changed);
+        let Observed::Known(seen) = record.look() else {
+            panic!("it is there")
+        };
+        assert_eq!(seen.wanted.as_deref(), Some("x"));
+    }
+}

@@ -1,0 +1,93 @@
+//! How the pair stands, from everything the supervisor knows.
+
+use pair::Side;
+
+use super::{Slot, Supervisor};
+use crate::by_side::SIDES;
+use crate::local::event::role_word;
+use crate::local::snapshot::{LastTransition, SideSnapshot, Snapshot};
+use crate::policy::Role;
+
+impl Supervisor {
+    /// Shows how the pair stands, if that has changed.
+    pub(super) fn publish(&self) {
+        let snapshot = self.snapshot();
+        self.snapshot.send_if_modified(|shown| {
+            let is_new = *shown != snapshot;
+            *shown = snapshot;
+            is_new
+        });
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let answers = SIDES
+            .iter()
+            .filter_map(|side| self.slots[*side].answer.as_ref());
+        // The broker with the newest record knows the last transition best.
+        let last = answers
+            .max_by_key(|answer| answer.epoch)
+            .and_then(|answer| answer.last.clone());
+        Snapshot {
+            name: self.plan.name.clone(),
+            dir: self.plan.dir.root().display().to_string(),
+            pid: std::process::id(),
+            url: self.plan.url.clone(),
+            epoch: self.seen_record.known().map(|record| record.epoch),
+            active: self.active().map(|side| side.to_string()),
+            sides: SIDES.map(|side| self.side(side)).into(),
+            last_transition: last.map(|last| LastTransition {
+                cause: last.cause,
+                at_ms: last.at_ms,
+                gap_ms: last.gap_ms,
+            }),
+            conditions: self
+                .decision
+                .as_ref()
+                .map(|decision| decision.conditions.clone())
+                .unwrap_or_default(),
+        }
+    }
+
+    fn side(&self, side: Side) -> SideSnapshot {
+        let slot = &self.slots[side];
+        let answer = slot.answer.as_ref();
+        let (role, why) = slot.role_and_why();
+        SideSnapshot {
+            side: side.to_string(),
+            role,
+            settled: answer.is_some_and(|answer| answer.settled),
+            epoch: answer.map(|answer| answer.epoch),
+            since_ms: answer
+                .map(|answer| answer.since_ms)
+                .or_else(|| slot.last_end.map(|(at, _)| at.0)),
+            why,
+            pid: slot.process.as_ref().map(super::BrokerProcess::pid),
+            port: self.plan.ports[side],
+            http_port: self.plan.http_ports[side],
+            messages: answer
+                .filter(|_| slot.role() == Some(Role::Serving))
+                .and_then(|answer| answer.messages),
+            log: self.plan.dir.log(side).display().to_string(),
+        }
+    }
+}
+
+impl Slot {
+    fn role_and_why(&self) -> (String, String) {
+        if self.process.is_none() {
+            let why = if self.held_down {
+                "stays down until it is started"
+            } else {
+                "is started again shortly"
+            };
+            return ("down".to_owned(), why.to_owned());
+        }
+        let Some(answer) = &self.answer else {
+            return ("starting".to_owned(), self.silence.clone());
+        };
+        let role = self
+            .role()
+            .map_or_else(|| answer.role.clone(), |role| role_word(role).into());
+        (role, answer.why.clone())
+    }
+}

@@ -1,0 +1,145 @@
+//! What is known of the world at one moment.
+//!
+//! What cannot be reached is unknown, never absent or dead: nothing is decided on it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use pair::{Cause, Side};
+
+use super::Timestamp;
+use crate::by_side::BySide;
+
+/// What is known of one thing outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Observed<T> {
+    /// It says of itself.
+    Known(T),
+    /// It is certainly not there.
+    Absent,
+    /// It could not be asked.
+    Unknown {
+        /// Why, in a few words.
+        why: String,
+    },
+}
+
+impl<T> Observed<T> {
+    /// The value, if it is known.
+    pub(crate) fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(value) => Some(value),
+            Self::Absent | Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// Everything that is known at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Observation {
+    /// The two processes, as their supervisor knows them.
+    pub(crate) processes: BySide<Process>,
+    /// What the two brokers say of themselves.
+    pub(crate) brokers: BySide<Observed<Broker>>,
+    /// The pair record.
+    pub(crate) record: Observed<RecordSeen>,
+}
+
+/// One side's process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Process {
+    /// It runs.
+    Running,
+    /// It ended without having been asked to.
+    Ended {
+        /// When.
+        at: Timestamp,
+        /// How long it had run.
+        ran_ms: u64,
+    },
+    /// A person wants it down.
+    HeldDown,
+}
+
+/// What a broker says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broker {
+    /// Its role.
+    pub(crate) role: Role,
+    /// Whether a healthy pair stays in that role.
+    pub(crate) settled: bool,
+    /// Epoch of the record it saw last.
+    pub(crate) epoch: u64,
+    /// Its process; another one has been stable for no time at all.
+    pub(crate) pid: u32,
+}
+
+/// What the pair record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordSeen {
+    /// Number of the current term.
+    pub(crate) epoch: u64,
+    /// Side that holds it.
+    pub(crate) holder: Option<Side>,
+    /// Name of the request that is in force.
+    pub(crate) wanted: Option<String>,
+    /// Name of the last refused request, and why.
+    pub(crate) refused: Option<(String, String)>,
+    /// Why and when the holder changed last.
+    pub(crate) last: Option<(Cause, Timestamp)>,
+}
+
+/// A broker's role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Before its first look at the record.
+    Starting,
+    /// Follows; its client ports are closed.
+    Standby,
+    /// Tries to take over.
+    Attempting,
+    /// Has taken over and prepares to serve.
+    Preparing,
+    /// Serves clients.
+    Serving,
+    /// Holds the term but is not sure of it.
+    Holding,
+    /// Lets go of its term.
+    Handing,
+    /// Ends.
+    Stopped,
+}
+
+/// Roles and their names, as brokers write them.
+const ROLES: [(Role, &str); 8] = [
+    (Role::Starting, "starting"),
+    (Role::Standby, "standby"),
+    (Role::Attempting, "attempting"),
+    (Role::Preparing, "preparing"),
+    (Role::Serving, "serving"),
+    (Role::Holding, "holding"),
+    (Role::Handing, "handing"),
+    (Role::Stopped, "stopped"),
+];
+
+impl FromStr for Role {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        ROLES
+            .iter()
+            .find(|(_, name)| *name == text)
+            .map(|(role, _)| *role)
+            .ok_or(())
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ROLES
+            .iter()
+            .find(|(role, _)| role == self)
+            .map_or("", |(_, name)| name);
+        f.pad(name)
+    }
+}
