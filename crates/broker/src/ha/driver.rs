@@ -8,6 +8,7 @@ use arbiter::DirectoryArbiter;
 use core_protocol::packet::Connector;
 use pair::{Action, ExitReason, Input, Machine, Now, Term, View};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -17,6 +18,9 @@ use super::notices;
 use super::status::Reporter;
 use super::steps::{Job, Steps, StepsParts};
 use crate::core::Topology;
+
+/// How long the process waits for its last steps.
+const LAST_STEPS: Duration = Duration::from_millis(500);
 
 /// What the driver works with.
 pub(crate) struct DriverParts {
@@ -49,6 +53,7 @@ pub(crate) struct Driver {
     arbiter: blocking::Sender<ArbiterJob>,
     locks: blocking::Sender<LockJob>,
     steps: mpsc::UnboundedSender<Job>,
+    steps_task: JoinHandle<()>,
     answers: mpsc::UnboundedReceiver<Input>,
     own: Option<OwnTerm>,
     topology: watch::Sender<Topology>,
@@ -65,11 +70,13 @@ impl Driver {
         let (steps, jobs) = mpsc::unbounded_channel();
         let side = parts.steps.side;
         let dir = parts.steps.store.dir().to_owned();
-        let driver = Self {
+        let steps_task = tokio::spawn(Steps::new(parts.steps, answer.clone()).run(jobs));
+        Ok(Self {
             machine: parts.machine,
             arbiter: lanes::arbiter(parts.arbiter, side, answer.clone())?,
-            locks: lanes::locks(dir, answer.clone())?,
+            locks: lanes::locks(dir, answer)?,
             steps,
+            steps_task,
             answers,
             own: None,
             topology: parts.topology,
@@ -77,13 +84,22 @@ impl Driver {
             reporter: parts.reporter,
             settled: false,
             stop: parts.stop,
-        };
-        tokio::spawn(Steps::new(parts.steps, answer).run(jobs));
-        Ok(driver)
+        })
     }
 
     /// Runs until the machine says that the process ends, and why.
     pub(crate) async fn run(mut self) -> ExitReason {
+        let reason = self.drive().await;
+        // What was asked for before the end, such as the side file's last words, is still done.
+        let Self { steps, steps_task, .. } = self;
+        drop(steps);
+        if tokio::time::timeout(LAST_STEPS, steps_task).await.is_err() {
+            debug!("the last steps are given up");
+        }
+        reason
+    }
+
+    async fn drive(&mut self) -> ExitReason {
         let mut stop_told = false;
         loop {
             while let Some(action) = self.machine.poll_action() {
