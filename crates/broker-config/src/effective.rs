@@ -133,7 +133,7 @@ pub enum HaError {
         "'{name}' cannot name the pair in the locks-folder: use letters, digits, '.', '-' and '_'"
     )]
     PairName {
-        /// The coordination-id or group-name.
+        /// The group-name.
         name: String,
     },
 }
@@ -303,11 +303,7 @@ fn default_arbiter(configuration: &Configuration, role: &Role<'_>) -> Result<Arb
     let Some(manager) = role.manager else {
         return Ok(Arbiter::None);
     };
-    let name = manager
-        .coordination_id
-        .as_deref()
-        .or(role.group_name)
-        .unwrap_or("pair");
+    let name = role.group_name.unwrap_or("pair");
     let is_plain = name
         .bytes()
         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'));
@@ -421,32 +417,27 @@ mod tests {
         assert_eq!(effective.arbiter, Arbiter::None);
         assert!(!effective.allow_failback && effective.failover_on_shutdown);
 
-        let managed = |coordination_id: Option<&str>| {
-            pair_side(HaPolicy::ReplicationPrimary(ReplicationPrimary {
-                group_name: Some("orders".to_owned()),
+        let managed = |group_name: Option<&str>| {
+            let primary = pair_side(HaPolicy::ReplicationPrimary(ReplicationPrimary {
+                group_name: group_name.map(str::to_owned),
                 manager: Some(Manager {
                     locks_folder: "/mnt/locks/".to_owned(),
-                    coordination_id: coordination_id.map(str::to_owned),
                 }),
                 ..ReplicationPrimary::default()
-            }))
+            }));
+            Ok(of(&primary, "")?.map(|effective| effective.arbiter))
         };
-        let arbiter =
-            |configuration| Ok(of(&configuration, "")?.map(|effective| effective.arbiter));
-        assert_eq!(
-            arbiter(managed(None)),
-            Ok(Some(Arbiter::Directory("/mnt/locks/orders".to_owned())))
-        );
-        assert_eq!(
-            arbiter(managed(Some("my.id"))),
-            Ok(Some(Arbiter::Directory("/mnt/locks/my.id".to_owned())))
-        );
-        assert_eq!(
-            arbiter(managed(Some("../x"))),
-            Err(HaError::PairName {
-                name: "../x".to_owned()
-            })
-        );
+        let directory = |path: &str| Ok(Some(Arbiter::Directory(path.to_owned())));
+        assert_eq!(managed(None), directory("/mnt/locks/pair"));
+        assert_eq!(managed(Some("my.group")), directory("/mnt/locks/my.group"));
+        for name in ["../x", "..", "a/b", ""] {
+            assert_eq!(
+                managed(Some(name)),
+                Err(HaError::PairName {
+                    name: name.to_owned()
+                })
+            );
+        }
     }
 
     #[test]

@@ -254,7 +254,7 @@ fn older_names_mean_the_same_and_are_noticed() {
 fn only_the_file_based_lock_manager_is_served() {
     let with = |manager: &str| {
         core(&format!(
-            "<ha-policy><replication><backup><coordination-id>c</coordination-id>{manager}\
+            "<ha-policy><replication><backup>{manager}\
              </backup></replication></ha-policy>"
         ))
     };
@@ -267,7 +267,6 @@ fn only_the_file_based_lock_manager_is_served() {
     };
     let manager = Manager {
         locks_folder: "/mnt/locks".to_owned(),
-        coordination_id: Some("c".to_owned()),
     };
     assert_eq!(backup.manager, Some(manager));
     let zookeeper = "<manager><properties><property key=\"connect-string\" value=\"z:2181\"/>\
@@ -392,8 +391,6 @@ fn sample(value: Value, name: &str) -> Option<String> {
         Value::Bool => (!defaults_to_true.contains(&name)).to_string(),
         Value::Int(..) | Value::Bytes => "7".to_owned(),
         Value::Decimal => "1.5".to_owned(),
-        // It has an effect together with `manager` only.
-        Value::Text | Value::Name if name == "coordination-id" => return None,
         Value::Text | Value::Name => "sample".to_owned(),
         Value::Choice(choices) => choices.first().map(|choice| (*choice).to_owned())?,
         Value::Children => return None,

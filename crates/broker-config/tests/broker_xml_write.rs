@@ -177,7 +177,6 @@ fn full_address_setting() -> AddressSetting {
 fn what_is_written_is_read_back() {
     let manager = Manager {
         locks_folder: "/mnt/locks".to_owned(),
-        coordination_id: Some("orders".to_owned()),
     };
     let policies = [
         HaPolicy::PrimaryOnly,

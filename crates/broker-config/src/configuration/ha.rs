@@ -69,10 +69,9 @@ impl Default for ReplicationBackup {
 /// `<manager>`: Artemis' file-based lock manager, the one manager that is served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Manager {
-    /// Its property `locks-folder`: the arbiter's directory is below it.
+    /// Its property `locks-folder`: the arbiter's directory is below it,
+    /// named like the group.
     pub locks_folder: String,
-    /// The pair's name for the arbiter, when several pairs share the folder.
-    pub coordination_id: Option<String>,
 }
 
 impl Manager {

@@ -203,6 +203,12 @@ const CORE: &[Row] = &[
         Children,
         "the metrics of the HTTP port are always there",
     ),
+    Row::harmless(
+        "metrics-plugin",
+        Children,
+        "the metrics of the HTTP port are always there",
+    ),
+    Row::harmless("log-delegate-factory-class-name", Text, NO_JVM),
     // Security.
     Row::used("security-settings", Children),
     Row::harmless("security-invalidation-interval", FROM_ZERO, NO_CACHE),
@@ -295,14 +301,8 @@ const CORE: &[Row] = &[
     Row::used("discovery-groups", Children),
     Row::used("cluster-connections", Children),
     Row::used("ha-policy", Children),
-    Row::harmless(
-        "clustered",
-        Bool,
-        "a broker is clustered when it has a cluster-connection",
-    ),
     Row::harmless("resolve-protocols", Bool, NO_JVM),
     Row::refused("grouping-handler", ONE_PAIR),
-    Row::refused("remoting-interceptors", NO_JAVA),
     Row::refused("remoting-incoming-interceptors", NO_JAVA),
     Row::refused("remoting-outgoing-interceptors", NO_JAVA),
     Row::refused("broker-plugins", NO_JAVA),
@@ -318,6 +318,11 @@ const CORE: &[Row] = &[
         OWN_MQTT,
     ),
     Row::harmless("mqtt-subscription-persistence-enabled", Bool, OWN_MQTT),
+    Row::harmless("mirror-ack-manager-queue-attempts", SMALL, NO_MIRROR),
+    Row::harmless("mirror-ack-manager-page-attempts", SMALL, NO_MIRROR),
+    Row::harmless("mirror-ack-manager-retry-delay", FROM_MINUS_ONE, NO_MIRROR),
+    Row::harmless("mirror-ack-manager-warn-unacked", Bool, NO_MIRROR),
+    Row::harmless("mirror-page-transaction", Bool, NO_MIRROR),
     // Addresses.
     Row::used("addresses", Children),
     Row::used("address-settings", Children),
@@ -333,5 +338,6 @@ const CORE: &[Row] = &[
     Row::refused("connector-services", NO_JAVA),
 ];
 
+const NO_MIRROR: &str = "mirrors are not served";
 const XA: &str = "XA transactions are not served, and others end with their session";
 const NO_CACHE: &str = "logins and permissions are checked anew each time";

@@ -7,6 +7,8 @@ const NO_VOTES: &str = "brokers do not vote here: the pair's arbiter decides";
 const ALWAYS_LOOKS: &str = "a starting broker always looks for an active one";
 const OWN_TIMES: &str = "the pair has its own times: detection.* in tandem.properties";
 const NO_EFFECT: &str = "Artemis ignores it as well";
+const TWO_PRIMARIES: &str = "two primaries that race for one identity are not served; configure a primary and a \
+                             backup";
 const SCALE_DOWN: &str = "scaling down is not served";
 const COLOCATED: &str = "two brokers in one process are not served; make two instances";
 
@@ -81,7 +83,7 @@ pub(super) const SCOPES: &[Scope] = &[
             Row::harmless("retry-replication-wait", FROM_ZERO, OWN_TIMES),
             Row::harmless("initial-replication-sync-timeout", FROM_ZERO, OWN_TIMES),
             Row::harmless("max-saved-replicated-journals-size", SMALL, ASIDE),
-            Row::used("coordination-id", Name),
+            Row::refused("coordination-id", TWO_PRIMARIES),
             Row::used("manager", Children),
         ],
     },
@@ -101,7 +103,6 @@ pub(super) const SCOPES: &[Scope] = &[
             Row::harmless("initial-replication-sync-timeout", FROM_ZERO, OWN_TIMES),
             Row::harmless("max-saved-replicated-journals-size", SMALL, ASIDE),
             Row::harmless("failback-delay", FROM_MINUS_ONE, NO_EFFECT),
-            Row::used("coordination-id", Name),
             Row::used("manager", Children),
             Row::refused("scale-down", SCALE_DOWN),
         ],

@@ -90,7 +90,6 @@ fn shared_store_backup(view: &View<'_, '_>) -> HaPolicy {
 
 fn replication_primary(view: &View<'_, '_>) -> HaPolicy {
     let mut primary = ReplicationPrimary::default();
-    let mut arbiter = ManagerReader::default();
     for child in view.children() {
         match child.name {
             "check-for-active-server" => set(&mut primary.check_for_active_server, child.flag()),
@@ -98,16 +97,16 @@ fn replication_primary(view: &View<'_, '_>) -> HaPolicy {
                 set(&mut primary.vote_on_replication_failure, child.flag());
             }
             "group-name" => primary.group_name = child.text(),
-            _ => arbiter.read(child),
+            "manager" => primary.manager = manager(&child.view),
+            // The others of the table have no effect.
+            _ => {}
         }
     }
-    primary.manager = arbiter.finish();
     HaPolicy::ReplicationPrimary(primary)
 }
 
 fn replication_backup(view: &View<'_, '_>) -> HaPolicy {
     let mut backup = ReplicationBackup::default();
-    let mut arbiter = ManagerReader::default();
     for child in view.children() {
         match child.name {
             "allow-failback" => set(&mut backup.allow_failback, child.flag()),
@@ -116,46 +115,19 @@ fn replication_backup(view: &View<'_, '_>) -> HaPolicy {
                 set(&mut backup.vote_on_replication_failure, child.flag());
             }
             "group-name" => backup.group_name = child.text(),
-            _ => arbiter.read(child),
-        }
-    }
-    backup.manager = arbiter.finish();
-    HaPolicy::ReplicationBackup(backup)
-}
-
-/// `manager` and the `coordination-id` that goes with it.
-#[derive(Default)]
-struct ManagerReader {
-    locks_folder: Option<String>,
-    coordination_id: Option<String>,
-}
-
-impl ManagerReader {
-    fn read(&mut self, child: Child<'_, '_>) {
-        match child.name {
-            "coordination-id" => self.coordination_id = child.text(),
-            "manager" => self.locks_folder = locks_folder(&child.view),
+            "manager" => backup.manager = manager(&child.view),
             // The others of the table have no effect.
             _ => {}
         }
     }
-
-    fn finish(self) -> Option<Manager> {
-        let locks_folder = self.locks_folder?;
-        Some(Manager {
-            locks_folder,
-            coordination_id: self.coordination_id,
-        })
-    }
+    HaPolicy::ReplicationBackup(backup)
 }
 
-/// The folder of a file-based lock manager; other managers are refused.
-fn locks_folder(view: &View<'_, '_>) -> Option<String> {
+/// A file-based lock manager; others are refused.
+fn manager(view: &View<'_, '_>) -> Option<Manager> {
     let (mut class, mut folder) = (None, None);
-    let mut has_class = false;
     for child in view.children() {
         if child.name == "class-name" {
-            has_class = true;
             class = child.text();
             continue;
         }
@@ -166,20 +138,16 @@ fn locks_folder(view: &View<'_, '_>) -> Option<String> {
             }
         }
     }
-    if has_class && class.as_deref() != Some(Manager::CLASS_NAME) {
+    // Without a class Artemis takes its ZooKeeper manager.
+    if class.as_deref() != Some(Manager::CLASS_NAME) {
         view.error(Problem::NotServed { why: OTHER_MANAGER });
         return None;
     }
-    if !has_class {
-        // Artemis' default is its ZooKeeper manager.
-        view.error(Problem::NotServed { why: OTHER_MANAGER });
-        return None;
-    }
-    let folder = folder.filter(|folder| !folder.is_empty());
-    if folder.is_none() {
+    let Some(locks_folder) = folder.filter(|folder| !folder.is_empty()) else {
         view.error(Problem::NotServed { why: NO_FOLDER });
-    }
-    folder
+        return None;
+    };
+    Some(Manager { locks_folder })
 }
 
 const OTHER_MANAGER: &str = "only the file-based lock manager is served; name \

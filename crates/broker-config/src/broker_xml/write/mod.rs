@@ -320,7 +320,6 @@ fn ha_policy(out: &mut Out, policy: &HaPolicy) {
 }
 
 fn manager(out: &mut Out, manager: &Manager) {
-    out.optional("coordination-id", manager.coordination_id.as_ref());
     out.element("manager", &[], |out| {
         out.value("class-name", Manager::CLASS_NAME);
         out.element("properties", &[], |out| {
