@@ -25,6 +25,11 @@ pub(crate) fn create(arguments: &[String]) -> Result<u8, Failure> {
 }
 
 fn make(options: &CreateOptions) -> Result<u8, Failure> {
+    if matches!(options.ha, HaOptions::Replicated { .. }) {
+        return Err(Failure::usage(
+            "--replicated: replication is not served by this version, so the broker would not start; use --shared-store",
+        ));
+    }
     let dir = std::path::absolute(&options.directory).map_err(|error| {
         Failure::usage(format!(
             "cannot use the folder '{}': {error}",
