@@ -75,14 +75,22 @@ fn ports_in_use_are_named() {
             "the HTTP port is taken",
         );
         drop(taken);
-        let _taken = TcpListener::bind("127.0.0.1:61616").expect("an empty network");
-        let refusal = process::run(&mut command(&live), REFUSAL_LIMIT);
-        let said = said(&refusal);
+        // A side that could serve but for its port says so and goes on trying: the pair may have nobody else.
+        let taken = TcpListener::bind("127.0.0.1:61616").expect("an empty network");
+        let mut broker = live.run();
+        broker.wait_for_text("port 61616 on 127.0.0.1", START_LIMIT);
         assert!(
-            !refusal.status.success(),
-            "it must not go on without its client port:\n{said}"
+            broker.text().contains("in use by another process"),
+            "{}",
+            broker.text()
         );
-        assert!(said.contains("61616") && said.contains("in use"), "{said}");
+        assert!(
+            !broker.text().contains("AMQ221007"),
+            "it cannot serve:\n{}",
+            broker.text()
+        );
+        drop(taken);
+        broker.wait_for_text("AMQ221007", START_LIMIT);
     });
 }
 
@@ -115,7 +123,7 @@ fn create_refuses_what_it_cannot_do() {
             type_line(folder, CREATE_PRIMARY);
             refused(
                 &shell(folder, CREATE_PRIMARY),
-                1,
+                2,
                 &["liveBroker", "exists already", "--force"],
                 "an existing instance",
             );
@@ -145,7 +153,7 @@ fn create_refuses_what_it_cannot_do() {
             let refusal = shell(&locked, CREATE_PRIMARY);
             refused(
                 &refusal,
-                1,
+                2,
                 &["liveBroker", "Read-only file system"],
                 "a folder that cannot be written",
             );
@@ -155,7 +163,7 @@ fn create_refuses_what_it_cannot_do() {
                 folder,
                 &CREATE_PRIMARY.replace("liveBroker", "a-file/liveBroker"),
             );
-            refused(&refusal, 1, &["a-file"], "a folder inside a file");
+            refused(&refusal, 2, &["a-file"], "a folder inside a file");
         },
     );
 }
@@ -271,7 +279,7 @@ fn a_port_that_is_not_a_brokers_and_a_client_that_is_not_one() {
 
             let refusal = connect(61616, "admin", "wrong")
                 .expect_err("a wrong password, although anonymous is allowed");
-            assert!(refusal.contains("admin"), "{refusal}");
+            assert!(refusal.contains("password is wrong"), "{refusal}");
             connect(61616, "admin", "password").expect("the right one");
             assert!(broker.is_running());
             drop(silent);

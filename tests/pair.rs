@@ -190,8 +190,8 @@ fn a_refused_failback_leaves_the_backup_active() {
             let mut duo = Duo::create(folder);
             duo.instance(Side::Backup).edit(
                 "etc/broker.xml",
-                "<backup>",
-                "<backup>\n<allow-failback>false</allow-failback>",
+                "<allow-failback>true</allow-failback>",
+                "<allow-failback>false</allow-failback>",
             );
             duo.start();
             let traffic = Traffic::start();
@@ -201,7 +201,7 @@ fn a_refused_failback_leaves_the_backup_active() {
             duo.start_side(Side::Primary);
             duo.wait_until_standby(Side::Primary);
             duo.stays_passive(Side::Primary, NEVER);
-            duo.process(Side::Backup)
+            duo.process(Side::Primary)
                 .wait_for_text("AMQ224056", Duration::from_secs(1));
 
             // It is a standby like any other: when the backup dies, it serves.

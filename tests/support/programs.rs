@@ -9,9 +9,10 @@ pub(crate) fn tandem() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_tandem"))
 }
 
-/// The program `tandem-broker`, which cargo puts beside `tandem`.
+/// The program `tandem-broker`: `$TANDEM_BROKER`, else the one that cargo puts beside `tandem`.
 pub(crate) fn tandem_broker() -> PathBuf {
-    let path = tandem().with_file_name("tandem-broker");
+    let path = env::var_os("TANDEM_BROKER")
+        .map_or_else(|| tandem().with_file_name("tandem-broker"), PathBuf::from);
     assert!(
         path.is_file(),
         "{} is not built: run `cargo xtask test`",
