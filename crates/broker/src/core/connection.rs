@@ -19,6 +19,7 @@ use core_protocol::server::{ConnectionError, Event, ServerConnection, SessionReq
 use engine::{Command, ConnectionKey, Effect, OpenSession, Request, SessionKey};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -93,6 +94,15 @@ pub(crate) async fn serve(stream: TcpStream, remote: SocketAddr, shared: Arc<Sha
     let _ = shared.requests.send(ToEngine::ConnectionClosed(key)).await;
 }
 
+/// How a conversation ended without a mistake.
+#[derive(Debug)]
+enum Over {
+    /// The client went, or nothing may leave any more.
+    Closed,
+    /// The client is to be told to go.
+    SendAway,
+}
+
 #[derive(Debug)]
 enum Ended {
     Protocol(ConnectionError),
@@ -124,22 +134,58 @@ impl Connection {
         mut effects: mpsc::UnboundedReceiver<(SessionKey, Effect)>,
     ) -> Result<(), Ended> {
         let shared = Arc::clone(&self.shared);
-        let mut topology = shared.topology.clone();
-        topology.mark_unchanged();
         let (mut reader, mut writer) = stream.split();
         let mut unsent = BytesMut::new();
+        match self
+            .converse(&mut reader, &mut writer, &mut unsent, &mut effects)
+            .await
+        {
+            Ok(Over::Closed) => return Ok(()),
+            Ok(Over::SendAway) => {}
+            // The term ends, and one of these two says how. Answers that the gate let pass must not be lost in an
+            // orderly end: their clients would send again.
+            Err(Ended::EngineGone) => tokio::select! {
+                biased;
+                () = shared.abandon.cancelled() => return Ok(()),
+                () = shared.closing.cancelled() => {}
+            },
+            Err(ended @ (Ended::Protocol(_) | Ended::Socket(_))) => return Err(ended),
+        }
+        while let Ok((session, effect)) = effects.try_recv() {
+            self.carry_out(session, effect);
+        }
+        let node_id = shared.topology.borrow().node_id.clone();
+        self.machine
+            .disconnect(&node_id, DisconnectReason::ScaleDown);
+        self.collect_output(&mut unsent);
+        // A client that does not read its farewell notices by the closed socket.
+        let _ = tokio::time::timeout(FAREWELL, farewell(&mut reader, &mut writer, &unsent)).await;
+        Ok(())
+    }
+
+    /// Reads, writes and waits for the engine, until one of them ends.
+    async fn converse(
+        &mut self,
+        reader: &mut ReadHalf<'_>,
+        writer: &mut WriteHalf<'_>,
+        unsent: &mut BytesMut,
+        effects: &mut mpsc::UnboundedReceiver<(SessionKey, Effect)>,
+    ) -> Result<Over, Ended> {
+        let shared = Arc::clone(&self.shared);
+        let mut topology = shared.topology.clone();
+        topology.mark_unchanged();
         let mut input = BytesMut::with_capacity(READ_BYTES);
         loop {
-            self.collect_output(&mut unsent);
+            self.collect_output(unsent);
             let room = unsent.len() < MAX_UNSENT_BYTES;
             let wake = self.wake();
             tokio::select! {
                 biased;
-                () = shared.abandon.cancelled() => return Ok(()),
-                () = shared.closing.cancelled() => break,
-                written = writer.write_buf(&mut unsent), if !unsent.is_empty() => {
+                () = shared.abandon.cancelled() => return Ok(Over::Closed),
+                () = shared.closing.cancelled() => return Ok(Over::SendAway),
+                written = writer.write_buf(unsent), if !unsent.is_empty() => {
                     if written.map_err(Ended::Socket)? == 0 {
-                        return Ok(());
+                        return Ok(Over::Closed);
                     }
                 }
                 effect = effects.recv(), if room => match effect {
@@ -155,7 +201,7 @@ impl Connection {
                 },
                 read = reader.read_buf(&mut input), if room => {
                     if read.map_err(Ended::Socket)? == 0 {
-                        return Ok(());
+                        return Ok(Over::Closed);
                     }
                     self.machine.handle_input(input.split().freeze(), shared.now_ms())?;
                     input.reserve(READ_BYTES);
@@ -173,21 +219,6 @@ impl Connection {
                 () = tokio::time::sleep(wake) => self.machine.handle_timeout(shared.now_ms())?,
             }
         }
-        // Answers that the gate let pass go out before the farewell.
-        while let Ok((session, effect)) = effects.try_recv() {
-            self.carry_out(session, effect);
-        }
-        let node_id = shared.topology.borrow().node_id.clone();
-        self.machine
-            .disconnect(&node_id, DisconnectReason::ScaleDown);
-        self.collect_output(&mut unsent);
-        // A client that does not read its farewell notices by the closed socket.
-        let _ = tokio::time::timeout(FAREWELL, async {
-            writer.write_all(&unsent).await?;
-            writer.shutdown().await
-        })
-        .await;
-        Ok(())
     }
 
     fn collect_output(&mut self, unsent: &mut BytesMut) {
@@ -373,6 +404,20 @@ impl Connection {
             Effect::ManagementRequest { .. } | Effect::Notice(_) => {}
         }
     }
+}
+
+/// Writes what is left and closes. What the client still sends is read and thrown away: closing a socket with unread
+/// input resets the connection, and the reset can overtake the answers.
+async fn farewell(
+    reader: &mut ReadHalf<'_>,
+    writer: &mut WriteHalf<'_>,
+    unsent: &[u8],
+) -> io::Result<()> {
+    writer.write_all(unsent).await?;
+    writer.shutdown().await?;
+    let mut ignored = [0; 4096];
+    while reader.read(&mut ignored).await? > 0 {}
+    Ok(())
 }
 
 /// The message that tells a client that everything deliverable was delivered.

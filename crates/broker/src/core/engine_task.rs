@@ -132,8 +132,12 @@ impl Running {
         let mut draining = false;
         self.open_gate(*gate.borrow_and_update());
         loop {
-            if draining && self.is_released(*gate.borrow()) {
-                return Ok(());
+            if draining {
+                let open = *gate.borrow_and_update();
+                self.open_gate(open);
+                if self.is_released(open) {
+                    return Ok(());
+                }
             }
             // What the disk cannot take now stays in the sockets.
             let room = !self.writer.is_full();

@@ -2,7 +2,7 @@
 //!
 //! Rule 5: the client ports of a standby are closed, so that a client is refused at once and tries the other
 //! side. A socket that is bound but does not listen does exactly that: the kernel answers with a reset, nobody
-//! else can listen there, and the takeover needs one system call to open the port.
+//! else can bind there, and the takeover needs one system call to open the port.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -74,6 +74,8 @@ impl ReservedPort {
             socket.set_reuse_address(true)?;
             socket.set_nonblocking(true)?;
             socket.bind(&address.into())?;
+            // Left on, it would let another process bind here as well, and listen first.
+            socket.set_reuse_address(false)?;
             Ok(socket)
         };
         let socket = bind().map_err(|source| refused(host, port, user, source))?;
@@ -93,8 +95,10 @@ impl ReservedPort {
             port,
             user,
         } = self;
+        // Needed again for a later socket to bind while connections of this one linger.
         socket
-            .listen(LISTEN_BACKLOG)
+            .set_reuse_address(true)
+            .and_then(|()| socket.listen(LISTEN_BACKLOG))
             .and_then(|()| TcpListener::from_std(socket.into()))
             .map_err(|source| refused(&host, port, &user, source))
     }
@@ -160,5 +164,18 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains(&format!("port {port}")), "{text}");
         assert!(text.contains("acceptor 'artemis'"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn nobody_else_gets_a_reserved_port() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let reserved = ReservedPort::reserve("127.0.0.1", port, "acceptor 'artemis'").unwrap();
+        // The standard library's listener asks for SO_REUSEADDR too.
+        let other = std::net::TcpListener::bind(("127.0.0.1", port));
+        assert_eq!(other.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(reserved.open().unwrap());
+        ReservedPort::reserve("127.0.0.1", port, "acceptor 'artemis'").unwrap();
     }
 }

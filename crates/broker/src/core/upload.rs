@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use core_protocol::message::{Message, MessageHead, Value};
 use core_protocol::packet::SessSendContinuation;
 
-/// Largest body assembled: one journal record holds the message, and the record is bounded.
-pub(crate) const MAX_BODY_BYTES: usize = 100 * 1024 * 1024;
+/// Largest message assembled, with its headers: one journal record holds it, and the record is bounded.
+const MAX_MESSAGE_BYTES: usize = 100 * 1024 * 1024;
 /// The property by which clients learn the size of a large body, uncompressed.
 const LARGE_SIZE: &str = "_AMQ_LARGE_SIZE";
 
@@ -42,10 +42,10 @@ impl Upload {
         mut self,
         piece: &SessSendContinuation,
     ) -> Result<Progress, String> {
-        let size = self.body.len() + piece.body.len();
-        if size > MAX_BODY_BYTES {
+        let size = self.head.encoded_len() + self.body.len() + piece.body.len();
+        if size > MAX_MESSAGE_BYTES {
             return Err(format!(
-                "the large message is longer than {MAX_BODY_BYTES} bytes, which is the most this broker takes"
+                "the large message is longer than {MAX_MESSAGE_BYTES} bytes, which is the most this broker takes"
             ));
         }
         self.body.extend_from_slice(&piece.body);

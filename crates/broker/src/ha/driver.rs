@@ -90,8 +90,18 @@ impl Driver {
     /// Runs until the machine says that the process ends, and why.
     pub(crate) async fn run(mut self) -> ExitReason {
         let reason = self.drive().await;
+        // After an orderly stop nothing of the term is left. Otherwise clients must be gone before the lock is
+        // (rules 5 and 8).
+        if !matches!(reason, ExitReason::Stopped)
+            && let Some(own) = self.own.take()
+        {
+            own.dropped.cancel();
+            self.step(Action::DropState { term: own.term });
+        }
         // What was asked for before the end, such as the side file's last words, is still done.
-        let Self { steps, steps_task, .. } = self;
+        let Self {
+            steps, steps_task, ..
+        } = self;
         drop(steps);
         if tokio::time::timeout(LAST_STEPS, steps_task).await.is_err() {
             debug!("the last steps are given up");
