@@ -2,13 +2,15 @@
 //!
 //! All violations are told at once, in the order of the file.
 
+#[cfg(test)]
+mod tests;
+mod users;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::base64;
-use super::manifest::{Manifest, Secret};
+use super::manifest::Manifest;
 use super::spec::{
     Acceptor, Address, AddressSetting, FailbackPolicy, HaMode, HighAvailability, LockPolicy, Queue,
-    Security,
 };
 use super::violation::{Violation, Violations};
 
@@ -26,8 +28,6 @@ const MAX_FAILBACK_WAIT_MS: u64 = 86_400_000;
 const MAX_ACCEPTORS: usize = 16;
 /// Names are indexed and repeated in every message's routing.
 const MAX_BROKER_NAME_CHARS: usize = 255;
-/// A longer password is a wrong file.
-const MAX_PASSWORD_BYTES: usize = 1_024;
 
 /// A pair without contradictions. Only [`validate`] makes one.
 #[derive(Clone, Debug)]
@@ -381,77 +381,6 @@ impl Checks<'_> {
             }
         }
     }
-
-    fn users(&mut self, security: &Security) -> Option<BTreeMap<String, String>> {
-        const FIELD: &str = "spec.security.usersSecretName";
-        let name = security.users_secret_name.as_ref()?;
-        let Some(secret) = self.manifest.secrets.get(name) else {
-            self.refuse(
-                FIELD,
-                format!(
-                    "there is no Secret {name:?} in this file: add it behind a line `---`, or \
-                     leave this field out and a user is generated"
-                ),
-            );
-            return None;
-        };
-        let mut users = BTreeMap::new();
-        for (user, password) in self.secret_values(name, secret) {
-            if password.is_empty() || password.len() > MAX_PASSWORD_BYTES {
-                self.refuse_secret(
-                    name,
-                    secret,
-                    &format!("the password of {user:?} must have 1 to {MAX_PASSWORD_BYTES} bytes"),
-                );
-            } else if user.is_empty() || !user.chars().all(is_key_char) {
-                self.refuse_secret(
-                    name,
-                    secret,
-                    &format!("{user:?} is not a user name: use letters, digits, -, _ and ."),
-                );
-            } else {
-                users.insert(user, password);
-            }
-        }
-        if secret.data.is_empty() && secret.string_data.is_empty() {
-            self.refuse_secret(
-                name,
-                secret,
-                "has no users: each key of `stringData` is a user, its value the password",
-            );
-        }
-        Some(users)
-    }
-
-    fn secret_values(&mut self, name: &str, secret: &Secret) -> BTreeMap<String, String> {
-        let mut values = BTreeMap::new();
-        for (key, text) in &secret.data {
-            match base64::decode(text).map(String::from_utf8) {
-                Ok(Ok(value)) => {
-                    // A value made by a shell's echo ends in a line break nobody means.
-                    values.insert(key.clone(), value.trim_end_matches(['\n', '\r']).to_owned());
-                }
-                Ok(Err(_)) => {
-                    self.refuse_secret(name, secret, &format!("data.{key} is not a text"));
-                }
-                Err(error) => {
-                    self.refuse_secret(name, secret, &format!("data.{key} {error}"));
-                }
-            }
-        }
-        // As in Kubernetes, stringData wins.
-        values.extend(secret.string_data.clone());
-        values
-    }
-
-    fn refuse_secret(&mut self, name: &str, secret: &Secret, message: &str) {
-        let path = format!("Secret {name}");
-        self.violations.push(Violation {
-            at: secret.at,
-            path,
-            message: message.to_owned(),
-        });
-    }
 }
 
 fn is_dns_label(name: &str) -> bool {
@@ -460,10 +389,6 @@ fn is_dns_label(name: &str) -> bool {
         && name.starts_with(is_inner)
         && name.ends_with(is_inner)
         && name.chars().all(|c| is_inner(c) || c == '-')
-}
-
-fn is_key_char(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "-_.".contains(c)
 }
 
 /// Fields that are set and objects that are there, but mean nothing on one machine.
@@ -501,99 +426,4 @@ fn meaningless_locally(manifest: &Manifest) -> Vec<String> {
         .chain(unused)
         .chain(manifest.others.iter().cloned())
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(spec: &str) -> Result<ValidatedPair, String> {
-        let text = format!(
-            "apiVersion: tandem.dev/v1alpha1\nkind: BrokerPair\nmetadata: {{name: orders}}\nspec:\n{spec}"
-        );
-        let manifest = Manifest::read("p.yaml", &text).map_err(|error| error.to_string())?;
-        validate(&manifest).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn every_violation_is_told_at_once_in_the_order_of_the_file() {
-        let error = check(
-            "  ha:\n    mode: Replication\n    detection: {heartbeat: 1s, timeout: 2s}\n    \
-             failback: {delay: 25h}\n  acceptors:\n  - {name: A, port: 61616}\n  \
-             - {name: b, port: 61615}\n  - {name: b, port: 61616}\n  addresses:\n  \
-             - {name: x}\n  - {name: a b, anycast: [{name: q, maxConsumers: 0}]}\n  \
-             - {name: y, anycast: [{name: q}]}\n  addressSettings:\n  \
-             - {match: \"#\", maxDeliveryAttempts: 0}\n  security: {usersSecretName: none}\n",
-        )
-        .unwrap_err();
-        let expected = "\
-p.yaml:6:11: spec.ha.mode: Replication is not supported by this version yet: use SharedStore
-p.yaml:7:41: spec.ha.detection.timeout: 2s is too short for a heartbeat of 1s: use 4000ms or more (four heartbeats), or a shorter heartbeat
-p.yaml:8:23: spec.ha.failback.delay: 25h is longer than a day: use `policy: Manual` instead
-p.yaml:10:12: spec.acceptors[0].name: \"A\" is not a name: use lower-case letters, digits and -
-p.yaml:11:21: spec.acceptors[1].port: 61615 is where the two brokers talk (one below the first acceptor's port): choose another
-p.yaml:12:12: spec.acceptors[2].name: \"b\" is there twice
-p.yaml:12:21: spec.acceptors[2].port: 61616 is the port of spec.acceptors[0] already
-p.yaml:14:5: spec.addresses[0]: has neither anycast nor multicast: write `anycast: [{name: …}]` for a queue, `multicast: []` for a topic
-p.yaml:15:12: spec.addresses[1].name: \"a b\" contains ' ', which names cannot have
-p.yaml:15:51: spec.addresses[1].anycast[0].maxConsumers: must be from 1 to 2147483647; leave it out for no limit
-p.yaml:16:32: spec.addresses[2].anycast[0].name: queue \"q\" is there twice; a queue belongs to one address
-p.yaml:18:39: spec.addressSettings[0].maxDeliveryAttempts: must be 1 or more, or -1 for no limit
-p.yaml:19:31: spec.security.usersSecretName: there is no Secret \"none\" in this file: add it behind a line `---`, or leave this field out and a user is generated";
-        assert_eq!(error, expected);
-    }
-
-    #[test]
-    fn users_come_from_the_secret_of_the_same_file() {
-        let spec = "  ha: {mode: SharedStore}\n  security: {usersSecretName: users}\n---\n\
-                    kind: Secret\nmetadata: {name: users}\nstringData: {admin: secret}\n\
-                    data: {reader: cmVhZA==, admin: b3RoZXI=}\n";
-        let users = check(spec).unwrap().users.unwrap();
-        let users: Vec<_> = users
-            .iter()
-            .map(|(user, word)| (user.as_str(), word.as_str()))
-            .collect();
-        assert_eq!(users, [("admin", "secret"), ("reader", "read")]);
-        let error = check(&spec.replace("cmVhZA==", "read!")).unwrap_err();
-        assert!(
-            error.starts_with("p.yaml:8:1: Secret users: data.reader is not base64"),
-            "{error}"
-        );
-        let error = check(&spec.replace("admin: secret", "\"a:b\": secret")).unwrap_err();
-        assert!(error.contains("\"a:b\" is not a user name"), "{error}");
-    }
-
-    #[test]
-    fn what_means_nothing_on_one_machine_is_named() {
-        let pair = check(
-            "  ha: {mode: SharedStore}\n  storage: {size: 10Gi, reclaimPolicy: Retain}\n  \
-             image: x\n---\nkind: ConfigMap\nmetadata: {name: c}\n",
-        )
-        .unwrap();
-        let expected = [
-            "spec.storage.size",
-            "spec.storage.reclaimPolicy",
-            "spec.image",
-            "ConfigMap c",
-        ];
-        assert_eq!(pair.meaningless_locally, expected);
-    }
-
-    #[test]
-    fn names_are_those_of_kubernetes() {
-        for (name, is_good) in [
-            ("orders", true),
-            ("a-1", true),
-            ("Orders", false),
-            ("-a", false),
-            ("a.b", false),
-        ] {
-            let text = format!(
-                "apiVersion: tandem.dev/v1alpha1\nkind: BrokerPair\nmetadata: {{name: {name}}}\n\
-                 spec: {{ha: {{mode: SharedStore}}}}\n"
-            );
-            let manifest = Manifest::read("p.yaml", &text).unwrap();
-            assert_eq!(validate(&manifest).is_ok(), is_good, "{name}");
-        }
-    }
 }

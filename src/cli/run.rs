@@ -52,6 +52,10 @@ pub(super) async fn run(options: Options) -> Result<Exit, Refusal> {
                 Ok(()) = snapshots.changed() => {}
                 _ = tick.tick() => {}
             }
+            // What happened is told before what follows from it.
+            while let Ok(event) = events.try_recv() {
+                view.event(&event);
+            }
             let snapshot = snapshots.borrow().clone();
             if !was_ready && is_ready(&snapshot) {
                 was_ready = true;

@@ -68,3 +68,85 @@ pub(crate) enum Reply {
     /// How the pair stands.
     Status(Box<Snapshot>),
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::by_side::BySide;
+    use crate::local::record::PairRecord;
+    use crate::local::state_dir::StateDir;
+    use crate::local::supervisor::{Plan, Supervisor};
+    use crate::policy::Rules;
+
+    fn plan(dir: &StateDir) -> Plan {
+        Plan {
+            name: "orders".into(),
+            dir: dir.clone(),
+            program: PathBuf::from("/nowhere/tandem-broker"),
+            host: "127.0.0.1".into(),
+            ports: BySide::default(),
+            http_ports: BySide::default(),
+            url: String::new(),
+            rules: Rules {
+                paused: true,
+                failback: crate::api::spec::FailbackPolicy::Manual,
+                delay_ms: 0,
+                min_stable_ms: 0,
+            },
+        }
+    }
+
+    #[tokio::test]
+    async fn a_second_terminal_asks_through_a_socket_in_a_folder_of_any_length() {
+        let temporary = tempfile::tempdir().unwrap();
+        // Longer than the path of a socket may be.
+        let root = temporary.path().join("x".repeat(150));
+        let dir = StateDir::locate(Some(&root), "orders").unwrap();
+        let _lock = dir.lock().unwrap();
+        let record = PairRecord::open_or_make(&dir).unwrap();
+        let (_supervisor, handle) = Supervisor::new(plan(&dir), record, CancellationToken::new());
+        let serving = tokio::spawn(serve(&dir, handle).unwrap());
+        let asking = tokio::task::spawn_blocking(move || {
+            let found = client::find(Some(&root), None).unwrap();
+            let kill = Order::Kill {
+                target: Target::Active,
+                restart: true,
+            };
+            (
+                client::ask(&found, &Order::Status).unwrap(),
+                client::ask(&found, &kill).unwrap(),
+            )
+        });
+        let (status, kill) = asking.await.unwrap();
+        assert_eq!(status, Reply::Status(Box::default()));
+        assert_eq!(
+            kill,
+            Reply::Refused("no broker is active right now".to_owned())
+        );
+        serving.abort();
+    }
+
+    #[test]
+    fn a_folder_without_a_supervisor_is_told() {
+        let temporary = tempfile::tempdir().unwrap();
+        let error = client::find(Some(temporary.path()), None)
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("no pair runs in "), "{error}");
+    }
+
+    #[test]
+    fn orders_are_one_line_of_json() {
+        let order = Order::Kill {
+            target: Target::Active,
+            restart: false,
+        };
+        let text = serde_json::to_string(&order).unwrap();
+        assert_eq!(text, r#"{"op":"kill","target":"active","restart":false}"#);
+        assert_eq!(serde_json::from_str::<Order>(&text).unwrap(), order);
+    }
+}

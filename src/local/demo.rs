@@ -141,6 +141,10 @@ pub(crate) async fn play(
                 Ok(()) = snapshots.changed() => {}
                 _ = tick.tick() => {}
             }
+            while let Ok(event) = events.try_recv() {
+                view.event(&event);
+                record.push(event);
+            }
             if view.is_live() {
                 let snapshot = snapshots.borrow().clone();
                 let mut footer = view.sides(&snapshot, now());

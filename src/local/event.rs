@@ -71,8 +71,13 @@ pub(crate) enum What {
     },
     /// Something a person should know.
     Warning(String),
-    /// Somebody did something here.
-    Told(String),
+    /// Somebody asked for something here.
+    Asked {
+        /// Of whom.
+        side: Side,
+        /// For what.
+        what: &'static str,
+    },
 }
 
 impl What {
@@ -82,10 +87,11 @@ impl What {
             Self::Started { side, .. }
             | Self::NotStarted { side, .. }
             | Self::Ended { side, .. }
-            | Self::Became { side, .. } => Some(*side),
+            | Self::Became { side, .. }
+            | Self::Asked { side, .. } => Some(*side),
             Self::FailbackAsked { .. } => Some(Side::Primary),
             Self::FailbackRefused { .. } => Some(Side::Backup),
-            Self::Warning(_) | Self::Told(_) => None,
+            Self::Warning(_) => None,
         }
     }
 }
@@ -156,7 +162,8 @@ impl fmt::Display for What {
                 span(*stable_ms)
             ),
             Self::FailbackRefused { why } => write!(f, "refused to hand over: {why}"),
-            Self::Warning(text) | Self::Told(text) => f.write_str(text),
+            Self::Asked { what, .. } => f.write_str(what),
+            Self::Warning(text) => f.write_str(text),
         }
     }
 }

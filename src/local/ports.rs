@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::time::Duration;
 
 use crate::render::placement::WantedPort;
 
@@ -12,16 +13,21 @@ pub(crate) struct PortsError {
     lines: Vec<String>,
 }
 
-/// Opens each port for a moment.
+/// How often ports in use are tried again, and the pause in between: brokers of a supervisor that was
+/// killed a moment ago end in that time.
+const TRIES: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Opens each port for a moment. Blocks for a second if one is in use.
 pub(crate) fn check(host: &str, wanted: &[WantedPort]) -> Result<(), PortsError> {
     let ip: IpAddr = host.parse().map_err(|_| PortsError {
         lines: vec![format!("{host:?} is not an IP address")],
     })?;
     let mut lines = Vec::new();
     for WantedPort { port, side, origin } in wanted {
-        // Standard sockets are bound with SO_REUSEADDR, so connections that linger from an earlier
+        // Listeners are bound with SO_REUSEADDR, so connections that linger from an earlier
         // run are no obstacle.
-        let Err(error) = TcpListener::bind(SocketAddr::new(ip, *port)) else {
+        let Err(error) = open(SocketAddr::new(ip, *port)) else {
             continue;
         };
         let kind = error.kind();
@@ -43,6 +49,18 @@ pub(crate) fn check(host: &str, wanted: &[WantedPort]) -> Result<(), PortsError>
             .to_owned(),
     );
     Err(PortsError { lines })
+}
+
+fn open(address: SocketAddr) -> io::Result<()> {
+    let mut result = Ok(());
+    for _ in 0..TRIES {
+        result = TcpListener::bind(address).map(drop);
+        match &result {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => std::thread::sleep(PAUSE),
+            Ok(()) | Err(_) => return result,
+        }
+    }
+    result
 }
 
 #[cfg(test)]

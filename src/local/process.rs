@@ -51,6 +51,8 @@ pub(crate) struct BrokerProcess {
     child: Child,
     pid: u32,
     started: Timestamp,
+    /// Length of its log before it wrote to it.
+    log_start: u64,
 }
 
 /// How a broker ended.
@@ -78,7 +80,7 @@ impl BrokerProcess {
             path: log.to_owned(),
             source,
         };
-        let output = open_log(log).map_err(failed)?;
+        let (output, log_start) = open_log(log).map_err(failed)?;
         let errors = output.try_clone().map_err(failed)?;
         let mut command = Command::new(program);
         command
@@ -100,12 +102,18 @@ impl BrokerProcess {
             child,
             pid,
             started: now(),
+            log_start,
         })
     }
 
     /// Its process number.
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Length of its log before it wrote to it.
+    pub(crate) fn log_start(&self) -> u64 {
+        self.log_start
     }
 
     /// When it was started.
@@ -183,20 +191,22 @@ fn end_with_parent(command: &mut Command) {
     }
 }
 
-/// Opens a log for appending; a large one is put aside first.
-fn open_log(path: &Path) -> io::Result<File> {
+/// Opens a log for appending, and tells its length; a large one is put aside first.
+fn open_log(path: &Path) -> io::Result<(File, u64)> {
     if path.metadata().is_ok_and(|meta| meta.len() > MAX_LOG_BYTES) {
         fs::rename(path, path.with_extension("log.1"))?;
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    let length = file.metadata()?.len();
+    Ok((file, length))
 }
 
-/// The last lines of a log, `None` if there are none.
-pub(crate) fn last_lines(path: &Path, lines: usize) -> Option<String> {
+/// The last lines of a log from a position on, `None` if there are none.
+pub(crate) fn last_lines(path: &Path, from: u64, lines: usize) -> Option<String> {
     let mut file = File::open(path).ok()?;
     let length = file.metadata().ok()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))
-        .ok()?;
+    let from = from.max(length.saturating_sub(TAIL_BYTES));
+    file.seek(SeekFrom::Start(from)).ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     let text = String::from_utf8_lossy(&bytes);
@@ -213,9 +223,15 @@ mod tests {
     fn the_last_lines_of_a_log_are_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.log");
-        assert_eq!(last_lines(&path, 2), None);
+        assert_eq!(last_lines(&path, 0, 2), None);
         fs::write(&path, "one\ntwo\nthree\n").unwrap();
-        assert_eq!(last_lines(&path, 2).as_deref(), Some("two\nthree"));
+        assert_eq!(last_lines(&path, 0, 2).as_deref(), Some("two\nthree"));
+        assert_eq!(last_lines(&path, 8, 2).as_deref(), Some("three"));
+        assert_eq!(
+            last_lines(&path, 14, 2),
+            None,
+            "this process has written nothing"
+        );
     }
 
     #[test]

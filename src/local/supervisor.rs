@@ -3,34 +3,34 @@
 //! Level, not edge: whatever happens, the whole world is looked at again and policy decides on that.
 //! Everything runs on the main thread but the reads and writes of the pair record, which block.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use pair::Side;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, What};
-use super::observe::{self, Answer, Heard};
+use super::observe::{self, Heard};
 use super::process::{self, BrokerProcess, Ended};
 use super::record::{Asked, PairRecord};
 use super::snapshot::Snapshot;
-use super::state_dir::StateDir;
 use super::time::now;
 use super::tracker::Tracker;
 use crate::by_side::{BySide, SIDES};
 use crate::policy::{
-    self, Action, Decision, Memory, Observation, Observed, Process, Reason, RecordSeen, Role,
-    Rules, Timestamp,
+    self, Action, Decision, Memory, Observation, Observed, Reason, RecordSeen, Role, Timestamp,
 };
 
+mod handle;
 mod requests;
 mod shutdown;
+mod slot;
 mod status;
 
+pub(crate) use handle::{Asking, Handle, Plan, Request};
 pub(crate) use shutdown::{StopReport, Stopped};
+use slot::Slot;
 
 /// Answers, records and requests that wait for the supervisor; each is handled in microseconds.
 const QUEUED: usize = 64;
@@ -42,93 +42,6 @@ const RECORD_LOOK_MS: u64 = 500;
 const SHOWN_LINES: usize = 12;
 /// Ends in a row, without a single answer, after which a pair that never worked is given up.
 const HOPELESS_STARTS: u32 = 3;
-
-/// What a pair on this machine consists of.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    /// Name of the pair.
-    pub(crate) name: String,
-    /// Its folder.
-    pub(crate) dir: StateDir,
-    /// The broker program.
-    pub(crate) program: PathBuf,
-    /// Address of every port.
-    pub(crate) host: String,
-    /// First client port of each side.
-    pub(crate) ports: BySide<u16>,
-    /// HTTP port of each side.
-    pub(crate) http_ports: BySide<u16>,
-    /// What clients should use.
-    pub(crate) url: String,
-    /// What policy goes by.
-    pub(crate) rules: Rules,
-}
-
-/// What can be asked of a running supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Request {
-    /// End a broker by force.
-    Kill {
-        /// Whom.
-        side: Side,
-        /// Whether policy may start it again.
-        restart: bool,
-    },
-    /// Stop a broker in order; it stays down.
-    Stop(Side),
-    /// Start a broker that is down.
-    Start(Side),
-    /// Stop both and end.
-    StopPair,
-}
-
-/// A request and where its answer goes: what was done, or why not.
-pub(crate) type Asking = (Request, oneshot::Sender<Result<String, String>>);
-
-/// What others hold of a running supervisor.
-#[derive(Clone, Debug)]
-pub(crate) struct Handle {
-    requests: mpsc::Sender<Asking>,
-    events: broadcast::Sender<Event>,
-    /// How the pair stands.
-    pub(crate) snapshot: watch::Receiver<Snapshot>,
-}
-
-impl Handle {
-    /// Asks for something and waits for the answer.
-    pub(crate) async fn ask(&self, request: Request) -> Result<String, String> {
-        let (reply, answer) = oneshot::channel();
-        let gone = || "the supervisor is stopping".to_owned();
-        self.requests
-            .send((request, reply))
-            .await
-            .map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
-    }
-
-    /// What happens from now on.
-    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
-    }
-}
-
-/// One side, as its supervisor knows it.
-#[derive(Debug, Default)]
-struct Slot {
-    process: Option<BrokerProcess>,
-    /// A person wants it down.
-    held_down: bool,
-    /// Its end was asked for here.
-    end_asked: bool,
-    /// When a stop turns into a kill.
-    kill_at: Option<Timestamp>,
-    last_end: Option<(Timestamp, u64)>,
-    answer: Option<Answer>,
-    silence: String,
-    /// Ends in a row without an answer before.
-    mute_ends: u32,
-    watcher: Option<JoinHandle<()>>,
-}
 
 /// What the blocking side reports.
 enum Blocking {
@@ -310,7 +223,7 @@ impl Supervisor {
                 *slot = Slot {
                     process: Some(process),
                     mute_ends: slot.mute_ends,
-                    silence: "it has just been started".to_owned(),
+                    silence: "has just been started".to_owned(),
                     watcher: Some(tokio::spawn(watch)),
                     ..Slot::default()
                 };
@@ -346,6 +259,7 @@ impl Supervisor {
         match answer {
             Ok(answer) => {
                 slot.mute_ends = 0;
+                slot.has_answered = true;
                 let events = self.tracker.heard(side, &answer, now());
                 self.slots[side].answer = Some(answer);
                 self.emit_all(events);
@@ -360,14 +274,14 @@ impl Supervisor {
     fn on_ended(&mut self, side: Side, ended: &Ended) {
         let log = self.plan.dir.log(side);
         let slot = &mut self.slots[side];
-        let never_answered = slot.answer.is_none();
-        if never_answered {
+        if !slot.has_answered {
             slot.mute_ends += 1;
         }
         if let Some(watcher) = slot.watcher.take() {
             watcher.abort();
         }
         let asked = slot.end_asked;
+        let log_start = slot.process.as_ref().map_or(0, BrokerProcess::log_start);
         *slot = Slot {
             held_down: slot.held_down,
             last_end: Some((ended.at, ended.ran_ms)),
@@ -381,7 +295,7 @@ impl Supervisor {
             .status
             .is_some_and(|status| status.code().is_some_and(|code| code != 0));
         let last_lines = if failed && !asked {
-            process::last_lines(&log, SHOWN_LINES)
+            process::last_lines(&log, log_start, SHOWN_LINES)
         } else {
             None
         };
@@ -532,32 +446,6 @@ fn stable_ms(reasons: &[Reason]) -> u64 {
         | Reason::RestartWaits { .. } => None,
     });
     due.unwrap_or_default()
-}
-
-impl Slot {
-    fn role(&self) -> Option<Role> {
-        self.answer
-            .as_ref()
-            .and_then(|answer| answer.role.parse().ok())
-    }
-
-    fn policy_process(&self) -> Process {
-        match (&self.process, self.held_down, self.last_end) {
-            (Some(_), _, _) => Process::Running,
-            (None, true, _) | (None, false, None) => Process::HeldDown,
-            (None, false, Some((at, ran_ms))) => Process::Ended { at, ran_ms },
-        }
-    }
-
-    fn policy_broker(&self) -> Observed<policy::Broker> {
-        match (&self.process, &self.answer) {
-            (None, _) => Observed::Absent,
-            (Some(_), Some(answer)) => answer.broker(),
-            (Some(_), None) => Observed::Unknown {
-                why: self.silence.clone(),
-            },
-        }
-    }
 }
 
 /// The next end of either process; never, while none runs.

@@ -37,6 +37,14 @@ pub(crate) fn span(ms: u64) -> String {
     }
 }
 
+/// The same for something that goes on: whole seconds, so that nothing flickers.
+pub(crate) fn whole_span(ms: u64) -> String {
+    match ms {
+        0..60_000 => format!("{} s", ms / 1_000),
+        _ => span(ms),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

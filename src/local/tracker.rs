@@ -67,10 +67,10 @@ impl Tracker {
         }
         let last = answer.last.as_ref().filter(|_| role == Role::Serving);
         let event = Event {
-            at: if answer.since_ms == 0 {
-                now
-            } else {
-                Timestamp(answer.since_ms)
+            // A standby is told when it has settled, which is later than its role began.
+            at: match (role, answer.since_ms) {
+                (Role::Serving, 1..) => Timestamp(answer.since_ms),
+                _ => now,
             },
             what: What::Became {
                 side,

@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::event::{Event, What};
 use super::snapshot::{SideSnapshot, Snapshot};
-use super::time::{clock, span};
+use super::time::{clock, whole_span};
 use crate::policy::{Role, Timestamp};
 
 /// Clears from the cursor to the end of the screen.
@@ -183,12 +183,8 @@ impl View {
         let pid = side
             .pid
             .map_or_else(String::new, |pid| format!("process {pid}"));
-        let since = side.since_ms.map_or_else(String::new, |since| {
-            format!(
-                "for {}",
-                span(now.ms_since(Timestamp(since)) / 1_000 * 1_000)
-            )
-        });
+        let since = side.since_ms.map(|since| now.ms_since(Timestamp(since)));
+        let since = since.map_or_else(String::new, |ms| format!("for {}", whole_span(ms)));
         format!(
             "  {}  {}  {epoch:9}  port {:<5}  {pid:15}  {since:10}  {}",
             self.paint(Tone::Strong, &format!("{:7}", side.side)),
@@ -213,9 +209,10 @@ fn tone(what: &What) -> Tone {
         What::Became { .. } => Tone::Calm,
         What::Ended { asked: false, .. } | What::NotStarted { .. } | What::Warning(_) => Tone::Bad,
         What::FailbackRefused { .. } => Tone::Busy,
-        What::Started { .. } | What::Ended { .. } | What::FailbackAsked { .. } | What::Told(_) => {
-            Tone::Faint
-        }
+        What::Started { .. }
+        | What::Ended { .. }
+        | What::FailbackAsked { .. }
+        | What::Asked { .. } => Tone::Faint,
     }
 }
 
@@ -247,7 +244,7 @@ mod tests {
         };
         assert_eq!(
             plain().side(&side, Timestamp(3_500)),
-            "  backup   standby       epoch 3    port 61716  process 4711     for 2.0 s   \
+            "  backup   standby       epoch 3    port 61716  process 4711     for 2 s     \
              takes over when the active's process ends"
         );
     }

@@ -104,7 +104,7 @@ fn ready(seen: &Observation) -> Condition {
             condition(kind, Truth::False, "StandbyDown", message)
         }
         Observed::Unknown { why } => {
-            let message = format!("the {standby} does not answer: {why}");
+            let message = format!("the {standby} does not answer ({why})");
             condition(kind, Truth::Unknown, "NoAnswer", message)
         }
     }

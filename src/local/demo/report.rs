@@ -67,6 +67,9 @@ fn title(view: &mut View, text: &str) {
 /// What happened, in seconds since the start.
 fn timeline(view: &mut View, record: &[Event], began: Timestamp) {
     title(view, "What happened when");
+    // Told as they were learnt; shown as they happened.
+    let mut record: Vec<&Event> = record.iter().collect();
+    record.sort_by_key(|event| event.at);
     for event in record {
         let ms = event.at.ms_since(began);
         let who = event.what.side().map_or("", pair::Side::as_str);
@@ -112,7 +115,7 @@ fn transitions(record: &[Event]) -> impl Iterator<Item = (&Event, String, Option
             | What::FailbackAsked { .. }
             | What::FailbackRefused { .. }
             | What::Warning(_)
-            | What::Told(_) => None,
+            | What::Asked { .. } => None,
         })
 }
 

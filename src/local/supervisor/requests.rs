@@ -19,13 +19,16 @@ impl Supervisor {
                 let pid = process.pid();
                 slot.end_asked = true;
                 slot.held_down = !restart;
-                let what = if restart {
-                    "killed"
+                let (what, after) = if restart {
+                    ("killed, as asked", "it is started again shortly")
                 } else {
-                    "killed, and stays down"
+                    (
+                        "killed, as asked; stays down",
+                        "it stays down until it is started",
+                    )
                 };
-                self.emit(now(), What::Told(format!("{side} {what}, as asked")));
-                Ok(format!("the {side} (process {pid}) was {what}"))
+                self.emit(now(), What::Asked { side, what });
+                Ok(format!("the {side} (process {pid}) was killed; {after}"))
             }
             Request::Stop(side) => {
                 let slot = &mut self.slots[side];
@@ -38,7 +41,8 @@ impl Supervisor {
                 slot.end_asked = true;
                 let limit_ms = u64::try_from(process::STOP_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
                 slot.kill_at = Some(now().plus_ms(limit_ms));
-                self.emit(now(), What::Told(format!("{side} told to stop, as asked")));
+                let what = "told to stop, as asked; stays down";
+                self.emit(now(), What::Asked { side, what });
                 Ok(format!(
                     "the {side} (process {pid}) was told to stop, and stays down"
                 ))

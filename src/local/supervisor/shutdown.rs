@@ -52,6 +52,8 @@ impl Supervisor {
             if let Some(watcher) = slot.watcher.take() {
                 watcher.abort();
             }
+            slot.held_down = true;
+            slot.end_asked = true;
             let Some(mut process) = slot.process.take() else {
                 continue;
             };
@@ -73,6 +75,8 @@ impl Supervisor {
                     last_lines: None,
                 },
             );
+            self.slots[side].answer = None;
+            self.publish();
             report.stopped.push(Stopped {
                 side,
                 was_active: active == Some(side),

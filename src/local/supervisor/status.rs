@@ -2,9 +2,8 @@
 
 use pair::Side;
 
-use super::{Slot, Supervisor};
+use super::Supervisor;
 use crate::by_side::SIDES;
-use crate::local::event::role_word;
 use crate::local::snapshot::{LastTransition, SideSnapshot, Snapshot};
 use crate::policy::Role;
 
@@ -69,25 +68,5 @@ impl Supervisor {
                 .and_then(|answer| answer.messages),
             log: self.plan.dir.log(side).display().to_string(),
         }
-    }
-}
-
-impl Slot {
-    fn role_and_why(&self) -> (String, String) {
-        if self.process.is_none() {
-            let why = if self.held_down {
-                "stays down until it is started"
-            } else {
-                "is started again shortly"
-            };
-            return ("down".to_owned(), why.to_owned());
-        }
-        let Some(answer) = &self.answer else {
-            return ("starting".to_owned(), self.silence.clone());
-        };
-        let role = self
-            .role()
-            .map_or_else(|| answer.role.clone(), |role| role_word(role).into());
-        (role, answer.why.clone())
     }
 }
