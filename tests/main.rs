@@ -3,6 +3,12 @@
 //! They need Java, Maven, and downloads that `cargo xtask test` brings; so they are built only with the feature `e2e`,
 //! and plain `cargo test` does not know them. One program, so that what the tests share is compiled and linked once.
 
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test that cannot go on says why and fails, and prints what it saw; its helpers do the same"
+)]
+
 mod artemis;
 mod bad_input;
 mod local_demo;
