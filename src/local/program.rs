@@ -37,7 +37,8 @@ pub(crate) enum ProgramError {
 /// Finds the broker program: `--broker`, then `$TANDEM_BROKER` (both come as `named`), then beside
 /// this program, then in `PATH`.
 pub(crate) fn find(named: Option<&Path>) -> Result<PathBuf, ProgramError> {
-    if let Some(path) = named {
+    // A variable that is set to nothing is not set.
+    if let Some(path) = named.filter(|path| !path.as_os_str().is_empty()) {
         let from_variable = env::var_os(VARIABLE).is_some_and(|value| value == path.as_os_str());
         let origin = if from_variable {
             "--broker or $TANDEM_BROKER"
