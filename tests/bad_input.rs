@@ -198,6 +198,47 @@ fn a_store_without_pair_record_is_not_a_new_pair() {
     );
 }
 
+/// Name of the file, what of the example is replaced, by what, and what the message must say.
+type WrongManifest = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+);
+
+const WRONG_MANIFESTS: [WrongManifest; 5] = [
+    (
+        "field",
+        "spec:",
+        "spec:\n  storrage: {size: 1Gi}",
+        &["spec.storrage", "storage"],
+    ),
+    (
+        "value",
+        "mode: SharedStore",
+        "mode: Sharded",
+        &["spec.ha.mode", "Sharded", "SharedStore"],
+    ),
+    (
+        "type",
+        "mode: SharedStore",
+        "mode: [SharedStore]",
+        &["spec.ha.mode"],
+    ),
+    (
+        "time",
+        "minStable: 1s",
+        "minStable: soon",
+        &["minStable", "soon"],
+    ),
+    (
+        "kind",
+        "kind: BrokerPair",
+        "kind: BrokerPear",
+        &["BrokerPear"],
+    ),
+];
+
 #[test]
 fn manifests_are_refused_with_line_and_field() {
     in_own_network(
@@ -206,26 +247,7 @@ fn manifests_are_refused_with_line_and_field() {
         |folder| {
             let good = fs::read_to_string(programs::root().join("examples/shared-store.yaml"))
                 .expect("the example");
-            for (name, from, to, phrases) in [
-                (
-                    "field",
-                    "spec:",
-                    "spec:\n  storrage: {size: 1Gi}",
-                    vec!["storrage", "storage"],
-                ),
-                (
-                    "value",
-                    "mode: SharedStore",
-                    "mode: Sharded",
-                    vec!["Sharded", "SharedStore"],
-                ),
-                (
-                    "kind",
-                    "kind: BrokerPair",
-                    "kind: BrokerPear",
-                    vec!["BrokerPear"],
-                ),
-            ] {
+            for (name, from, to, phrases) in WRONG_MANIFESTS {
                 assert!(good.contains(from), "the example says {from:?}");
                 let path = folder.join(format!("{name}.yaml"));
                 let text = good.replacen(from, to, 1);
@@ -238,13 +260,65 @@ fn manifests_are_refused_with_line_and_field() {
                 let refusal = tandem(&["local", "run"], &path, folder);
                 let place = format!("{name}.yaml:{line}");
                 refused(&refusal, 1, &[&place], to);
-                refused(&refusal, 1, &phrases, to);
+                refused(&refusal, 1, phrases, to);
             }
             refused(
                 &tandem(&["local", "run"], &folder.join("none.yaml"), folder),
                 1,
                 &["none.yaml"],
                 "no file",
+            );
+        },
+    );
+}
+
+#[test]
+fn what_this_machine_lacks_for_a_pair_is_named() {
+    in_own_network(
+        "bad_input::what_this_machine_lacks_for_a_pair_is_named",
+        LIMIT,
+        |folder| {
+            let manifest = programs::root().join("examples/shared-store.yaml");
+
+            let taken = TcpListener::bind("127.0.0.1:61716").expect("an empty network");
+            let refusal = tandem(&["local", "run"], &manifest, folder);
+            refused(
+                &refusal,
+                3,
+                &["61716", "in use", "--port-offset"],
+                "the backup's port is taken",
+            );
+            drop(taken);
+
+            let mut command = run_in(folder, "state");
+            command.env("TANDEM_BROKER", folder.join("no-broker"));
+            let refusal = process::run(&mut command, REFUSAL_LIMIT);
+            refused(
+                &refusal,
+                3,
+                &["$TANDEM_BROKER", "no-broker"],
+                "no broker program",
+            );
+
+            fs::write(folder.join("a-file"), "").expect("a new file");
+            let refusal = process::run(&mut run_in(folder, "a-file/state"), REFUSAL_LIMIT);
+            refused(
+                &refusal,
+                3,
+                &["a-file/state", "--dir"],
+                "a folder inside a file",
+            );
+
+            let mut command = Command::new(programs::tandem());
+            command
+                .args(["local", "status", "--dir"])
+                .arg(folder.join("nowhere"));
+            let refusal = process::run(&mut command, REFUSAL_LIMIT);
+            refused(
+                &refusal,
+                1,
+                &["nowhere", "tandem local run"],
+                "no pair runs there",
             );
         },
     );
@@ -331,6 +405,18 @@ fn tandem(words: &[&str], manifest: &Path, folder: &Path) -> Output {
         .env("TANDEM_BROKER", programs::tandem_broker())
         .current_dir(folder);
     process::run(&mut command, REFUSAL_LIMIT)
+}
+
+/// `tandem local run` of the example with its data in `state` below the folder.
+fn run_in(folder: &Path, state: &str) -> Command {
+    let mut command = Command::new(programs::tandem());
+    command
+        .args(["local", "run"])
+        .arg(programs::root().join("examples/shared-store.yaml"))
+        .arg("--dir")
+        .arg(folder.join(state))
+        .env("TANDEM_BROKER", programs::tandem_broker());
+    command
 }
 
 fn refused(output: &Output, code: i32, phrases: &[&str], why: &str) {
