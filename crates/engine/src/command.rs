@@ -115,6 +115,11 @@ pub enum Command {
     Start,
     /// Deliveries pause.
     Stop,
+    /// The driver has enough deliveries for the session's connection: no more until
+    /// [`Command::Resume`]. Independent of what the client asks with start and stop.
+    Pause,
+    /// Ends [`Command::Pause`].
+    Resume,
     /// Sends a message, at once or with the transaction.
     Send {
         /// What is sent.

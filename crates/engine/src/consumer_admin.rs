@@ -19,6 +19,9 @@ const MAX_CONSUMERS_PER_SESSION: usize = 10_000;
 /// Messages one record of an emptied queue names, about a megabyte: records are bounded.
 const MAX_PURGED_PER_RECORD: usize = 100_000;
 
+/// Markers that wait in one queue while its consumers' sessions are paused; clients ask for one at a time.
+const MAX_MARKERS: usize = 10_000;
+
 /// What a consumer leaves behind.
 #[derive(Debug)]
 pub(crate) struct Detached {
@@ -261,7 +264,9 @@ impl Engine {
         if let Some((id, queue)) =
             queue.and_then(|id| self.queues.get_mut(&id).map(|queue| (id, queue)))
         {
-            queue.markers.push((key, sequence));
+            if queue.markers.len() < MAX_MARKERS {
+                queue.markers.push((key, sequence));
+            }
             self.dirty.insert(id);
         }
         Answer::done(0)

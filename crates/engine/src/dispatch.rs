@@ -190,7 +190,8 @@ impl Engine {
             let Mode::Browse { end_sequence } = browser.mode else {
                 return true;
             };
-            if !browser.credits.available() {
+            let paused = self.sessions.get(&key.session).is_some_and(|it| it.paused);
+            if paused || !browser.credits.available() {
                 return true;
             }
             let position = match browser.browse(&queue.ready, end_sequence, budget) {
@@ -226,7 +227,12 @@ impl Engine {
         if queue.markers.is_empty() {
             return;
         }
-        let markers = std::mem::take(&mut queue.markers);
+        let sessions = &self.sessions;
+        // What is deliverable to a paused session has not been delivered yet.
+        let (later, markers): (Vec<_>, Vec<_>) = std::mem::take(&mut queue.markers)
+            .into_iter()
+            .partition(|(key, _)| sessions.get(&key.session).is_some_and(|it| it.paused));
+        queue.markers = later;
         let name = queue.attributes.name.clone();
         for (key, sequence) in markers {
             let marker = self.ids.next();
@@ -257,7 +263,7 @@ impl Engine {
         let started = self
             .sessions
             .get(&key.session)
-            .is_some_and(|session| session.started);
+            .is_some_and(|session| session.started && !session.paused);
         let able = started && consumer.credits.available() && queue.admits(key);
         match (able, consumer.turn) {
             (true, None) => {

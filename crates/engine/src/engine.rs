@@ -181,6 +181,8 @@ impl Engine {
             } => self.expired_at_client(now_ms, session, consumer, message_id, effects),
             Command::Start => Ok(self.start(session)),
             Command::Stop => Ok(self.stop(session)),
+            Command::Pause => Ok(self.set_paused(session, true)),
+            Command::Resume => Ok(self.set_paused(session, false)),
             Command::Send { message, address } => {
                 self.send(now_ms, session, message, address, effects)
             }
@@ -278,6 +280,8 @@ impl Command {
             Self::Expired { .. } => "expired",
             Self::Start => "start",
             Self::Stop => "stop",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
             Self::Send { .. } => "send",
             Self::Commit => "commit",
             Self::Rollback { .. } => "rollback",

@@ -37,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) auto_commit_acks: bool,
     pub(crate) pre_acknowledge: bool,
     pub(crate) started: bool,
+    /// Its connection has enough deliveries for now.
+    pub(crate) paused: bool,
     pub(crate) consumers: BTreeSet<i64>,
     pub(crate) transaction: Transaction,
     metadata: BTreeMap<String, String>,
@@ -63,6 +65,7 @@ impl Engine {
             auto_commit_acks: open.auto_commit_acks,
             pre_acknowledge: open.pre_acknowledge,
             started: false,
+            paused: false,
             consumers: BTreeSet::new(),
             transaction: Transaction::default(),
             metadata: BTreeMap::new(),
@@ -164,6 +167,20 @@ impl Engine {
         }
         for consumer in self.consumers_of(key) {
             self.refresh_turn(consumer);
+        }
+        Answer::done(0)
+    }
+
+    pub(crate) fn set_paused(&mut self, key: SessionKey, paused: bool) -> Answer {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.paused = paused;
+        }
+        for consumer in self.consumers_of(key) {
+            self.refresh_turn(consumer);
+            // A marker may wait for a consumer that cannot take a message.
+            if let Some(consumer) = self.consumers.get(&consumer) {
+                self.dirty.insert(consumer.queue);
+            }
         }
         Answer::done(0)
     }

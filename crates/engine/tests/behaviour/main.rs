@@ -7,6 +7,8 @@ mod gate;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod pause;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod redelivery;
