@@ -65,7 +65,7 @@ pub(crate) enum Mode {
     /// Each message is acknowledged.
     Consume,
     /// Only looks at what was there when it began.
-    Browse { end_sequence: u64 },
+    Browse { end_id: i64 },
 }
 
 /// A consumer.
@@ -154,7 +154,7 @@ impl Consumer {
     pub(crate) fn browse(
         &mut self,
         ready: &BTreeMap<Position, Queued>,
-        end_sequence: u64,
+        end_id: i64,
         budget: &mut usize,
     ) -> Search {
         let start = self.cursor.map_or(Bound::Unbounded, Bound::Excluded);
@@ -168,7 +168,7 @@ impl Consumer {
                 .filter
                 .as_ref()
                 .is_none_or(|filter| filter.matches(&queued.stored.message));
-            if chosen && position.sequence() < end_sequence {
+            if chosen && position.id() < end_id {
                 return Search::Found(*position);
             }
         }

@@ -99,7 +99,7 @@ impl Engine {
         let mode = if create.browse_only {
             queue.browsers.insert(key);
             Mode::Browse {
-                end_sequence: queue.end_sequence(),
+                end_id: self.ids.end(),
             }
         } else {
             queue.consumers.push(key);

@@ -187,14 +187,14 @@ impl Engine {
             else {
                 return true;
             };
-            let Mode::Browse { end_sequence } = browser.mode else {
+            let Mode::Browse { end_id } = browser.mode else {
                 return true;
             };
             let paused = self.sessions.get(&key.session).is_some_and(|it| it.paused);
             if paused || !browser.credits.available() {
                 return true;
             }
-            let position = match browser.browse(&queue.ready, end_sequence, budget) {
+            let position = match browser.browse(&queue.ready, end_id, budget) {
                 Search::Nothing => return true,
                 Search::Unfinished => return false,
                 Search::Found(position) => position,

@@ -14,15 +14,17 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::command::{Command, NO_REPLY, Request};
+use crate::compaction::Restating;
 use crate::config::{AddressConfig, AddressSettings, EngineConfig};
 use crate::consumer::Consumer;
 use crate::duplicates::DuplicateCache;
 use crate::effect::{Effect, Effects, Notice, Reply};
 use crate::error::EngineError;
 use crate::ids::{ConnectionKey, ConsumerKey, IdSource, QueueId, SessionKey};
+use crate::ledger::Ledger;
 use crate::queue::Queue;
 use crate::record::RecordBody;
-use crate::recovery::RecoveryIndex;
+use crate::recovery::Phase;
 use crate::security::SecurityRepository;
 use crate::session::Session;
 use crate::settings::SettingsRepository;
@@ -57,8 +59,12 @@ pub struct Engine {
     pub(crate) dirty: BTreeSet<QueueId>,
     /// Queues whose dispatch was interrupted to let other requests through.
     pub(crate) unfinished: BTreeSet<QueueId>,
-    /// Present until the engine serves.
-    pub(crate) recovery: Option<RecoveryIndex>,
+    /// What the journal says.
+    pub(crate) ledger: Ledger,
+    /// A compaction under way.
+    pub(crate) restating: Option<Restating>,
+    /// How far the engine is on its way to serving.
+    pub(crate) phase: Phase,
 }
 
 /// A step's success: what is answered, and the record it depends on.
@@ -82,7 +88,8 @@ pub(crate) type Outcome = Result<Answer, EngineError>;
 
 impl Engine {
     /// An engine without any queue. Records of earlier terms are given to [`Engine::recover`] in
-    /// their order, then [`Engine::finish_recovery`] makes it serve.
+    /// their order, [`Engine::finish_replay`] makes queues of them, then
+    /// [`Engine::finish_recovery`] makes it serve.
     pub fn new(config: EngineConfig) -> Self {
         Self {
             ids: IdSource::new(config.epoch),
@@ -106,7 +113,9 @@ impl Engine {
             timers: Timers::default(),
             dirty: BTreeSet::new(),
             unfinished: BTreeSet::new(),
-            recovery: Some(RecoveryIndex::default()),
+            ledger: Ledger::default(),
+            restating: None,
+            phase: Phase::Replaying,
         }
     }
 
@@ -244,6 +253,8 @@ impl Engine {
 
     /// Emits a record and returns its number.
     pub(crate) fn emit(&mut self, body: &RecordBody, effects: &mut Effects) -> u64 {
+        let fits = self.ledger.apply(body);
+        debug_assert!(fits.is_ok(), "emitted what no one can replay: {fits:?}");
         effects.records.push(body.encode());
         self.records += 1;
         self.records

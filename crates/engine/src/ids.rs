@@ -75,6 +75,11 @@ impl IdSource {
         id
     }
 
+    /// What the next id will be: everything there is has a lower one.
+    pub(crate) fn end(&self) -> i64 {
+        self.next
+    }
+
     /// Makes sure that `id`, found in a record, is not handed out again.
     ///
     /// Ids of earlier epochs are lower anyway; this matters where a term replays its own records.

@@ -12,6 +12,7 @@
 mod acknowledge;
 mod address;
 mod command;
+mod compaction;
 mod config;
 mod consumer;
 mod consumer_admin;
@@ -23,6 +24,7 @@ mod error;
 mod expiry;
 mod filter;
 mod ids;
+mod ledger;
 mod queue;
 mod queue_admin;
 mod record;

@@ -74,7 +74,6 @@ pub(crate) struct Queue {
     /// Since when nobody uses it; absent while it is used or never was.
     pub(crate) unused_since_ms: Option<u64>,
     pub(crate) counters: Counters,
-    next_sequence: u64,
     next_turn: u64,
 }
 
@@ -101,7 +100,6 @@ impl Queue {
             markers: Vec::new(),
             unused_since_ms: None,
             counters: Counters::default(),
-            next_sequence: 1,
             next_turn: 1,
         }
     }
@@ -114,18 +112,6 @@ impl Queue {
     /// Whether it goes away by itself; clients are told `temporary`.
     pub(crate) fn is_temporary(&self) -> bool {
         self.lifetime != Lifetime::Permanent
-    }
-
-    /// The position behind all messages of this priority.
-    pub(crate) fn next_position(&mut self, priority: u8) -> Position {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        Position::new(priority, sequence)
-    }
-
-    /// The first sequence number that no message has yet.
-    pub(crate) fn end_sequence(&self) -> u64 {
-        self.next_sequence
     }
 
     /// A place at the end of the line.

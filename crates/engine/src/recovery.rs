@@ -1,9 +1,9 @@
 //! Rebuilding the durable state from the records of earlier terms, and beginning to serve.
 //!
-//! Records are replayed in their order. One that does not fit what came before is an error: the
-//! journal is damaged or not ours, and serving what is left would lose messages silently.
+//! Records are replayed in their order into the ledger; only what is left at the end becomes queues.
+//! A record that does not fit what came before is an error: the journal is damaged or not ours, and
+//! serving what is left would lose messages silently.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,15 +11,17 @@ use core_protocol::DecodeError;
 use core_protocol::message::Message;
 use thiserror::Error;
 
+use crate::address::split_name;
 use crate::config::{AddressConfig, QueueConfig};
-use crate::duplicates::duplicate_id;
+use crate::duplicates::{Source, duplicate_id};
 use crate::effect::{Effect, Effects, Notice};
 use crate::engine::Engine;
 use crate::filter::Filter;
 use crate::ids::QueueId;
+use crate::ledger::AddressEntry;
 use crate::queue::{Lifetime, Queue, Scheduled};
-use crate::record::{Change, DeliveryCount, QueueRecord, RecordBody, RecordError};
-use crate::stored::{Position, Queued, Stored};
+use crate::record::{Change, DuplicatesRestated, QueueRecord, RecordBody, RecordError};
+use crate::stored::{Queued, Stored};
 
 /// Why a record cannot be replayed.
 #[derive(Debug, Error)]
@@ -49,63 +51,142 @@ pub enum RecoverError {
     Serving,
 }
 
-/// Where messages are while records are replayed.
-#[derive(Debug, Default)]
-pub(crate) struct RecoveryIndex {
-    positions: BTreeMap<(QueueId, i64), Position>,
+/// How far an engine is on its way to serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Takes records of earlier terms.
+    Replaying,
+    /// Has made its queues of them.
+    Replayed,
+    Serving,
 }
 
 impl Engine {
     /// Replays one record of an earlier term, all of them in their order, before
-    /// [`Engine::finish_recovery`].
+    /// [`Engine::finish_replay`].
     pub fn recover(&mut self, kind: u8, payload: Bytes) -> Result<(), RecoverError> {
-        let Some(mut index) = self.recovery.take() else {
+        if self.phase != Phase::Replaying {
             return Err(RecoverError::Serving);
-        };
-        let result = RecordBody::decode(kind, payload)
-            .map_err(RecoverError::from)
-            .and_then(|body| self.replay(body, &mut index));
-        self.recovery = Some(index);
-        result
+        }
+        let body = RecordBody::decode(kind, payload)?;
+        self.ledger.apply(&body)?;
+        match body {
+            RecordBody::AddressDeleted { name } => {
+                self.duplicates.remove(&name);
+            }
+            RecordBody::QueueCreated(attributes) | RecordBody::QueueRestated(attributes) => {
+                self.ids.skip(attributes.queue.0);
+            }
+            RecordBody::Change(change) => self.replay_change(change)?,
+            RecordBody::Transaction(changes) => {
+                for change in changes {
+                    self.replay_change(change)?;
+                }
+            }
+            RecordBody::MessageRestated(message) => self.ids.skip(message.id),
+            RecordBody::DuplicatesRestated(DuplicatesRestated { address, entries }) => {
+                self.replay_duplicates(&address, entries);
+            }
+            RecordBody::AddressCreated { .. }
+            | RecordBody::QueueDeleted { .. }
+            | RecordBody::DeliveryCounts { .. }
+            | RecordBody::Restating
+            | RecordBody::Restated => {}
+        }
+        Ok(())
     }
 
-    fn replay(&mut self, body: RecordBody, index: &mut RecoveryIndex) -> Result<(), RecoverError> {
-        match body {
-            RecordBody::AddressCreated {
-                name,
-                routing_types,
-                auto_created,
-            } => {
-                match self.addresses.get_mut(&name) {
-                    Some(address) => address.routing_types = routing_types,
-                    None => self.insert_address(&name, routing_types, auto_created, true),
-                }
-                Ok(())
-            }
-            RecordBody::AddressDeleted { name } => {
-                self.wildcard_addresses.remove(&name);
-                self.duplicates.remove(&name);
-                match self.addresses.remove(&name) {
-                    Some(_) => Ok(()),
-                    None => Err(RecoverError::UnknownAddress { name }),
-                }
-            }
-            RecordBody::QueueCreated(attributes) => self.replay_queue(*attributes),
-            RecordBody::QueueDeleted { queue } => self.replay_queue_deleted(queue, index),
-            RecordBody::Change(change) => self.replay_change(change, index),
-            RecordBody::Transaction(changes) => changes
-                .into_iter()
-                .try_for_each(|change| self.replay_change(change, index)),
-            RecordBody::DeliveryCounts { queue, entries } => entries
-                .into_iter()
-                .try_for_each(|entry| self.replay_delivery_count(queue, entry, index)),
+    /// A message that is known must be recognised when it is sent again by a client that did not
+    /// get its answer, whether or not it is still there.
+    fn replay_change(&mut self, change: Change) -> Result<(), RecoverError> {
+        let Change::Added { id, block, .. } = change else {
+            return Ok(());
+        };
+        self.ids.skip(id);
+        let message =
+            Message::decode(&block).map_err(|source| RecoverError::Message { id, source })?;
+        let Some(address) = message.address() else {
+            return Ok(());
+        };
+        let address = split_name(address).0.to_owned();
+        if let (true, Ok(Some(duplicate))) = (
+            self.ledger.addresses.contains_key(&address),
+            duplicate_id(&message),
+        ) {
+            self.replay_duplicates(&address, vec![(id, duplicate)]);
+        }
+        Ok(())
+    }
+
+    fn replay_duplicates(&mut self, address: &str, entries: Vec<(i64, Bytes)>) {
+        if !self.ledger.addresses.contains_key(address) {
+            return;
+        }
+        for (message, id) in entries {
+            self.ids.skip(message);
+            let source = Source {
+                message,
+                record: 0,
+                place: self.ledger.place(),
+            };
+            // In memory of its own: the record may be large.
+            self.remember_duplicate(address, Bytes::copy_from_slice(&id), source);
         }
     }
 
-    fn replay_queue(&mut self, attributes: QueueRecord) -> Result<(), RecoverError> {
-        if self.queue_names.contains_key(&attributes.name)
-            || self.queues.contains_key(&attributes.queue)
-        {
+    /// Ends the replay: makes addresses and queues of what the records add up to.
+    pub fn finish_replay(&mut self) -> Result<(), RecoverError> {
+        if self.phase != Phase::Replaying {
+            return Ok(());
+        }
+        self.phase = Phase::Replayed;
+        let addresses = self.ledger.addresses.clone();
+        for (name, address) in addresses {
+            let AddressEntry {
+                routing_types,
+                auto_created,
+            } = address;
+            self.insert_address(&name, routing_types, auto_created, true);
+        }
+        let recorded: Vec<QueueRecord> = self
+            .ledger
+            .queues
+            .values()
+            .map(|queue| queue.attributes.clone())
+            .collect();
+        for attributes in recorded {
+            self.insert_replayed(attributes)?;
+        }
+        for (id, entry) in &self.ledger.messages {
+            let message = Message::decode(&entry.block)
+                .map_err(|source| RecoverError::Message { id: *id, source })?;
+            let stored = Arc::new(Stored::new(*id, message, 0));
+            for holder in self.ledger.holders(*id, entry) {
+                let Some(queue) = self.queues.get_mut(&holder.queue) else {
+                    return Err(RecoverError::UnknownQueue {
+                        queue: holder.queue,
+                    });
+                };
+                let position = stored.position();
+                let mut queued = Queued::new(Arc::clone(&stored));
+                queued.count = holder.count;
+                queued.persisted = holder.count;
+                if holder.scheduled_ms == 0 {
+                    queue.ready.insert(position, queued);
+                } else {
+                    let scheduled = Scheduled {
+                        due_ms: holder.scheduled_ms,
+                        queued,
+                    };
+                    queue.scheduled.insert(position, scheduled);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_replayed(&mut self, attributes: QueueRecord) -> Result<(), RecoverError> {
+        if self.queue_names.contains_key(&attributes.name) {
             return Err(RecoverError::QueueExists {
                 queue: attributes.name,
             });
@@ -115,7 +196,6 @@ impl Engine {
                 name: attributes.address,
             });
         }
-        self.ids.skip(attributes.queue.0);
         let filter = Filter::parse_optional(attributes.filter.as_deref()).map_err(|error| {
             RecoverError::Filter {
                 queue: attributes.name.clone(),
@@ -127,147 +207,25 @@ impl Engine {
         Ok(())
     }
 
-    fn replay_queue_deleted(
+    /// Sets timers and creates what the configuration demands, after [`Engine::finish_replay`],
+    /// which it calls unless that was done. The engine serves from now on; its effects still wait
+    /// for their records.
+    pub fn finish_recovery(
         &mut self,
-        id: QueueId,
-        index: &mut RecoveryIndex,
+        now_ms: u64,
+        effects: &mut Effects,
     ) -> Result<(), RecoverError> {
-        let Some(queue) = self.queues.remove(&id) else {
-            return Err(RecoverError::UnknownQueue { queue: id });
-        };
-        self.queue_names.remove(&queue.attributes.name);
-        if let Some(address) = self.addresses.get_mut(&queue.attributes.address) {
-            address
-                .queues_mut(queue.attributes.routing_type)
-                .retain(|other| *other != id);
+        if self.phase == Phase::Serving {
+            return Ok(());
         }
-        let scheduled = queue.scheduled.values().map(|scheduled| &scheduled.queued);
-        for queued in queue.ready.values().chain(scheduled) {
-            index.positions.remove(&(id, queued.stored.id));
-        }
-        Ok(())
-    }
-
-    fn replay_change(
-        &mut self,
-        change: Change,
-        index: &mut RecoveryIndex,
-    ) -> Result<(), RecoverError> {
-        match change {
-            Change::Added {
-                id,
-                queues,
-                scheduled_ms,
-                block,
-            } => {
-                let message = Message::decode(&block)
-                    .map_err(|source| RecoverError::Message { id, source })?;
-                self.ids.skip(id);
-                self.replay_duplicate(&message);
-                let stored = Arc::new(Stored::new(id, message, 0));
-                for queue_id in queues {
-                    let Some(queue) = self.queues.get_mut(&queue_id) else {
-                        return Err(RecoverError::UnknownQueue { queue: queue_id });
-                    };
-                    let position = queue.next_position(stored.message.priority());
-                    if index.positions.insert((queue_id, id), position).is_some() {
-                        return Err(RecoverError::MessageExists {
-                            queue: queue_id,
-                            id,
-                        });
-                    }
-                    let queued = Queued::new(Arc::clone(&stored));
-                    if scheduled_ms == 0 {
-                        queue.ready.insert(position, queued);
-                    } else {
-                        let scheduled = Scheduled {
-                            due_ms: scheduled_ms,
-                            queued,
-                        };
-                        queue.scheduled.insert(position, scheduled);
-                    }
-                }
-                Ok(())
-            }
-            Change::Removed { queue, ids } => {
-                for id in ids {
-                    let unknown = RecoverError::UnknownMessage { queue, id };
-                    let position = index.positions.remove(&(queue, id)).ok_or(unknown)?;
-                    if let Some(queue) = self.queues.get_mut(&queue) {
-                        queue.ready.remove(&position);
-                        queue.scheduled.remove(&position);
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// A message that is known must be recognised when it is sent again by a client that did not
-    /// get its answer.
-    fn replay_duplicate(&mut self, message: &Message) {
-        let Some(address) = message.address() else {
-            return;
-        };
-        let address = crate::address::split_name(address).0.to_owned();
-        if let (true, Ok(Some(id))) = (self.addresses.contains_key(&address), duplicate_id(message))
-        {
-            self.remember_duplicate(&address, id, 0);
-        }
-    }
-
-    fn replay_delivery_count(
-        &mut self,
-        id: QueueId,
-        entry: DeliveryCount,
-        index: &mut RecoveryIndex,
-    ) -> Result<(), RecoverError> {
-        let unknown = RecoverError::UnknownMessage {
-            queue: id,
-            id: entry.id,
-        };
-        let position = *index.positions.get(&(id, entry.id)).ok_or(unknown)?;
-        let Some(queue) = self.queues.get_mut(&id) else {
-            return Err(RecoverError::UnknownQueue { queue: id });
-        };
-        let queued = match queue.ready.remove(&position) {
-            Some(queued) => Some(queued),
-            None => queue
-                .scheduled
-                .remove(&position)
-                .map(|scheduled| scheduled.queued),
-        };
-        let Some(mut queued) = queued else {
-            return Err(RecoverError::UnknownMessage {
-                queue: id,
-                id: entry.id,
-            });
-        };
-        queued.count = entry.count;
-        queued.persisted = entry.count;
-        if entry.scheduled_ms == 0 {
-            queue.ready.insert(position, queued);
-        } else {
-            let scheduled = Scheduled {
-                due_ms: entry.scheduled_ms,
-                queued,
-            };
-            queue.scheduled.insert(position, scheduled);
-        }
-        Ok(())
-    }
-
-    /// Ends the replay: timers are set, and what the configuration demands is created. The engine
-    /// serves from now on; its effects still wait for their records.
-    pub fn finish_recovery(&mut self, now_ms: u64, effects: &mut Effects) {
-        if self.recovery.take().is_none() {
-            return;
-        }
+        self.finish_replay()?;
+        self.phase = Phase::Serving;
         self.set_timers();
         for address in std::mem::take(&mut self.configured) {
             self.configure_address(&address, effects);
         }
         self.handle_timeout(now_ms, effects);
+        Ok(())
     }
 
     fn set_timers(&mut self) {

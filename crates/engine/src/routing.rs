@@ -10,7 +10,7 @@ use core_protocol::message::Message;
 
 use crate::address::split_name;
 use crate::config::RoutingType;
-use crate::duplicates::duplicate_id;
+use crate::duplicates::{Source, duplicate_id};
 use crate::engine::Engine;
 use crate::ids::QueueId;
 use crate::queue::{Queue, Scheduled};
@@ -80,8 +80,18 @@ impl Engine {
 
     /// Puts a planned message into its queues; `record` is the number of its record, or 0.
     pub(crate) fn place(&mut self, planned: Planned, record: u64) {
-        if let Some((address, id)) = planned.duplicate {
-            self.remember_duplicate(&address, id, record);
+        if let Some((address, id)) = planned.duplicate.clone() {
+            let place = if record != 0 && self.is_recorded(&planned) {
+                self.ledger.place()
+            } else {
+                0
+            };
+            let source = Source {
+                message: planned.id,
+                record,
+                place,
+            };
+            self.remember_duplicate(&address, id, source);
         }
         if planned.queues.is_empty() {
             return;
@@ -92,7 +102,7 @@ impl Engine {
                 continue;
             };
             queue.counters.added += 1;
-            let position = queue.next_position(stored.message.priority());
+            let position = stored.position();
             let queued = Queued::new(Arc::clone(&stored));
             if planned.scheduled_ms == 0 {
                 self.make_ready(id, position, queued);
@@ -102,7 +112,13 @@ impl Engine {
         }
     }
 
-    pub(crate) fn remember_duplicate(&mut self, address: &str, id: Bytes, record: u64) {
+    /// Whether a record tells of a planned message.
+    fn is_recorded(&self, planned: &Planned) -> bool {
+        let durable = |id| self.queues.get(id).is_some_and(|queue| queue.durable);
+        planned.message.durable() && planned.queues.iter().any(durable)
+    }
+
+    pub(crate) fn remember_duplicate(&mut self, address: &str, id: Bytes, source: Source) {
         let limit = self
             .settings_of(address)
             .id_cache_size
@@ -110,7 +126,7 @@ impl Engine {
         self.duplicates
             .entry(address.to_owned())
             .or_default()
-            .remember(id, record, limit);
+            .remember(id, source, limit);
     }
 
     /// Keeps a message back until its time.

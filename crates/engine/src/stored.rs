@@ -29,34 +29,42 @@ impl Stored {
         }
     }
 
+    /// Where it stands in every queue that has it.
+    pub(crate) fn position(&self) -> Position {
+        Position::new(self.message.priority(), self.id)
+    }
+
     pub(crate) fn is_expired(&self, now_ms: u64) -> bool {
         self.expires_ms != 0 && self.expires_ms <= now_ms
     }
 }
 
-/// Where a message stands in its queue: higher priorities first, then in the order of arrival.
+/// Where a message stands in its queue: higher priorities first, then in the order of arrival, which
+/// is the order of the ids.
 ///
-/// A message keeps its position while it is delivered; if it comes back it stands where it stood.
+/// A message keeps its position while it is delivered; if it comes back it stands where it stood. A
+/// new term finds the same position from the message alone, in whatever order its record is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     /// 0 for the highest priority.
     rank: u8,
-    sequence: u64,
+    id: i64,
 }
 
 /// The highest priority a message can have.
 const MAX_PRIORITY: u8 = 9;
 
 impl Position {
-    pub(crate) fn new(priority: u8, sequence: u64) -> Self {
+    pub(crate) fn new(priority: u8, id: i64) -> Self {
         Self {
             rank: MAX_PRIORITY - priority.min(MAX_PRIORITY),
-            sequence,
+            id,
         }
     }
 
-    pub(crate) fn sequence(self) -> u64 {
-        self.sequence
+    /// The message's id.
+    pub(crate) fn id(self) -> i64 {
+        self.id
     }
 }
 
@@ -101,10 +109,7 @@ mod tests {
             Position::new(200, 0),
         ];
         positions.sort();
-        let order: Vec<u64> = positions
-            .iter()
-            .map(|position| position.sequence())
-            .collect();
+        let order: Vec<i64> = positions.iter().map(|position| position.id()).collect();
         assert_eq!(order, [0, 4, 2, 3, 1]);
     }
 }

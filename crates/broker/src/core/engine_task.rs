@@ -95,7 +95,9 @@ impl EngineTask {
             effects: Effects::new(),
             own_token: 0,
         };
-        task.engine.finish_recovery(unix_ms(), &mut task.effects);
+        task.engine
+            .finish_recovery(unix_ms(), &mut task.effects)
+            .map_err(|error| error.to_string())?;
         task.open_own_session();
         task.carry_out()?;
         tokio::select! {

@@ -9,6 +9,7 @@
 //! is an error: guessing would lose messages.
 
 mod primitives;
+mod restated;
 
 use bytes::Bytes;
 use thiserror::Error;
@@ -17,6 +18,7 @@ use crate::config::{RoutingType, RoutingTypes};
 use crate::effect::Record;
 use crate::ids::QueueId;
 use primitives::{Reader, Writer};
+pub(crate) use restated::{DuplicatesRestated, Holder, MessageRestated};
 
 const ADDRESS_CREATED: u8 = 1;
 const ADDRESS_DELETED: u8 = 2;
@@ -26,6 +28,11 @@ const MESSAGE_ADDED: u8 = 5;
 const MESSAGES_REMOVED: u8 = 6;
 const TRANSACTION: u8 = 7;
 const DELIVERY_COUNTS: u8 = 8;
+const RESTATING: u8 = 9;
+const QUEUE_RESTATED: u8 = 10;
+const MESSAGE_RESTATED: u8 = 11;
+const DUPLICATES_RESTATED: u8 = 12;
+const RESTATED: u8 = 13;
 
 /// The version of every layout; each kind may get a higher one of its own.
 const VERSION: u8 = 1;
@@ -76,6 +83,17 @@ pub(crate) enum RecordBody {
         queue: QueueId,
         entries: Vec<DeliveryCount>,
     },
+    /// From here on what is still true is said again; addresses and queues follow at once. A journal
+    /// whose older files were deleted begins with this.
+    Restating,
+    /// A queue that exists already, unless its older record is gone.
+    QueueRestated(Box<QueueRecord>),
+    /// A message that is there already, unless its older record is gone.
+    MessageRestated(Box<MessageRestated>),
+    /// Ids that are remembered already, unless their older records are gone.
+    DuplicatesRestated(DuplicatesRestated),
+    /// Everything older than the last mark has been said again.
+    Restated,
 }
 
 /// A durable queue.
@@ -145,6 +163,15 @@ impl RecordBody {
                 DELIVERY_COUNTS,
                 Writer::with_capacity(16 + entries.len() * 20),
             ),
+            Self::Restating => (RESTATING, Writer::with_capacity(1)),
+            Self::QueueRestated(_) => (QUEUE_RESTATED, Writer::with_capacity(128)),
+            Self::MessageRestated(message) => {
+                (MESSAGE_RESTATED, Writer::with_capacity(message.size_hint()))
+            }
+            Self::DuplicatesRestated(ids) => {
+                (DUPLICATES_RESTATED, Writer::with_capacity(ids.size_hint()))
+            }
+            Self::Restated => (RESTATED, Writer::with_capacity(1)),
         };
         out.byte(VERSION);
         self.write(&mut out);
@@ -169,7 +196,7 @@ impl RecordBody {
                 );
             }
             Self::AddressDeleted { name } => out.text(name),
-            Self::QueueCreated(queue) => queue.write(out),
+            Self::QueueCreated(queue) | Self::QueueRestated(queue) => queue.write(out),
             Self::QueueDeleted { queue } => out.signed(queue.0),
             Self::Change(change) => change.write(out),
             Self::Transaction(changes) => {
@@ -191,11 +218,14 @@ impl RecordBody {
                     out.number(entry.scheduled_ms);
                 }
             }
+            Self::Restating | Self::Restated => {}
+            Self::MessageRestated(message) => message.write(out),
+            Self::DuplicatesRestated(ids) => ids.write(out),
         }
     }
 
     pub(crate) fn decode(kind: u8, payload: Bytes) -> Result<Self, RecordError> {
-        if !(ADDRESS_CREATED..=DELIVERY_COUNTS).contains(&kind) {
+        if !(ADDRESS_CREATED..=RESTATED).contains(&kind) {
             return Err(RecordError::UnknownKind { kind });
         }
         let mut input = Reader::new(payload);
@@ -253,6 +283,11 @@ impl RecordBody {
                 }
                 Self::DeliveryCounts { queue, entries }
             }
+            RESTATING => Self::Restating,
+            QUEUE_RESTATED => Self::QueueRestated(Box::new(QueueRecord::read(input)?)),
+            MESSAGE_RESTATED => Self::MessageRestated(Box::new(MessageRestated::read(input)?)),
+            DUPLICATES_RESTATED => Self::DuplicatesRestated(DuplicatesRestated::read(input)?),
+            RESTATED => Self::Restated,
             kind => return Err(RecordError::UnknownKind { kind }),
         })
     }

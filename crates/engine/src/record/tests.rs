@@ -59,6 +59,30 @@ fn queue() -> impl Strategy<Value = QueueRecord> {
     )
 }
 
+fn message_restated() -> impl Strategy<Value = RecordBody> {
+    let holder =
+        (queue_id(), any::<u32>(), any::<u64>()).prop_map(|(queue, count, scheduled_ms)| Holder {
+            queue,
+            count,
+            scheduled_ms,
+        });
+    let block = vec(any::<u8>(), 0..300);
+    (any::<i64>(), vec(holder, 0..5), block).prop_map(|(id, holders, block)| {
+        RecordBody::MessageRestated(Box::new(MessageRestated {
+            id,
+            holders,
+            block: block.into(),
+        }))
+    })
+}
+
+fn duplicates_restated() -> impl Strategy<Value = RecordBody> {
+    let id = vec(any::<u8>(), 0..40).prop_map(Bytes::from);
+    (".{0,20}", vec((any::<i64>(), id), 0..6)).prop_map(|(address, entries)| {
+        RecordBody::DuplicatesRestated(DuplicatesRestated { address, entries })
+    })
+}
+
 fn body() -> impl Strategy<Value = RecordBody> {
     let entry = (any::<i64>(), any::<u32>(), any::<u64>()).prop_map(|(id, count, scheduled_ms)| {
         DeliveryCount {
@@ -82,6 +106,11 @@ fn body() -> impl Strategy<Value = RecordBody> {
         vec(change(), 0..6).prop_map(RecordBody::Transaction),
         (queue_id(), vec(entry, 0..6))
             .prop_map(|(queue, entries)| RecordBody::DeliveryCounts { queue, entries }),
+        Just(RecordBody::Restating),
+        Just(RecordBody::Restated),
+        queue().prop_map(|queue| RecordBody::QueueRestated(Box::new(queue))),
+        message_restated(),
+        duplicates_restated(),
     ]
 }
 
@@ -100,7 +129,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(kind in 0_u8..12, bytes in vec(any::<u8>(), 0..200)) {
+    fn any_bytes_are_read_or_refused(kind in 0_u8..16, bytes in vec(any::<u8>(), 0..200)) {
         // Whatever is accepted must be what would be written, so nothing is silently ignored.
         if let Ok(body) = RecordBody::decode(kind, Bytes::from(bytes)) {
             let again = body.encode();

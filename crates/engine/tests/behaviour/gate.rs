@@ -149,7 +149,7 @@ fn a_long_queue_slows_nothing_down() {
     const SAMPLE: u32 = 20_000;
     let mut engine = Engine::new(EngineConfig::new(1));
     let mut effects = Effects::new();
-    engine.finish_recovery(1, &mut effects);
+    engine.finish_recovery(1, &mut effects).unwrap();
     let session = SessionKey(1);
     let mut handle = |command: Command| {
         effects.clear();

@@ -26,6 +26,8 @@ pub(crate) struct Broker {
     pub(crate) journal: Vec<Record>,
     /// How many of those are of this term.
     pub(crate) emitted: u64,
+    /// Where a compaction under way began.
+    pub(crate) mark: Option<usize>,
     pub(crate) deliveries: Vec<Delivery>,
     /// Session, consumer, sequence.
     pub(crate) markers: Vec<(SessionKey, i64, i64)>,
@@ -82,6 +84,7 @@ impl Broker {
             now_ms,
             journal,
             emitted: 0,
+            mark: None,
             deliveries: Vec::new(),
             markers: Vec::new(),
             closed: Vec::new(),
@@ -93,7 +96,10 @@ impl Broker {
             next_session: 1,
         };
         let mut effects = Effects::new();
-        broker.engine.finish_recovery(broker.now_ms, &mut effects);
+        broker
+            .engine
+            .finish_recovery(broker.now_ms, &mut effects)
+            .unwrap();
         assert!(broker.absorb(effects).is_empty());
         broker
     }
@@ -103,6 +109,36 @@ impl Broker {
         let mut config = self.config;
         config.epoch += 1;
         Self::start(config, self.journal, self.now_ms)
+    }
+
+    /// Goes on with a compaction, or begins one. At its end the records before its mark are dropped,
+    /// after a look that those behind it say the same.
+    pub(crate) fn compact(&mut self, bytes: usize) {
+        let mut effects = Effects::new();
+        let Some(mark) = self.mark else {
+            self.mark = Some(self.journal.len());
+            self.engine.begin_restating(&mut effects);
+            self.absorb(effects);
+            return;
+        };
+        if self.engine.restate(bytes, &mut effects) {
+            self.absorb(effects);
+            return;
+        }
+        self.engine.end_restating(&mut effects);
+        self.absorb(effects);
+        let all = said_by(&self.config, &self.journal);
+        self.journal.drain(..mark);
+        self.mark = None;
+        assert_eq!(said_by(&self.config, &self.journal), all);
+    }
+
+    /// A whole compaction.
+    pub(crate) fn compact_whole(&mut self) {
+        self.compact(64);
+        while self.mark.is_some() {
+            self.compact(64);
+        }
     }
 
     /// Notes effects; the replies among them are returned.
@@ -451,4 +487,16 @@ pub(crate) fn consume(consumer: i64, queue: &str) -> CreateConsumer {
         browse_only: false,
         priority: 0,
     }
+}
+
+/// What records add up to, in one form: everything a reader of them would say again.
+pub(crate) fn said_by(config: &EngineConfig, records: &[Record]) -> Vec<Record> {
+    let mut engine = Engine::new(config.clone());
+    for record in records {
+        engine.recover(record.kind, record.payload.clone()).unwrap();
+    }
+    let mut effects = Effects::new();
+    engine.begin_restating(&mut effects);
+    while engine.restate(1 << 20, &mut effects) {}
+    effects.records
 }
