@@ -11,6 +11,7 @@
 //! a peer is bounded by the frame it came in before memory is taken for it, and nothing a peer sends
 //! may panic. The crate never interprets queues, acknowledgements or permissions: that is the broker's.
 
+pub mod discovery;
 mod error;
 pub mod exception;
 pub mod framing;

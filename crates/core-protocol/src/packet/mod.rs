@@ -27,6 +27,7 @@ pub use connection::{
     Disconnect, DisconnectReason, DisconnectV2, DisconnectV3, Exception, NullResponse,
     PacketsConfirmed, Ping,
 };
+pub(crate) use connector::Transport;
 pub use connector::{Connector, NETTY_CONNECTOR_FACTORY, ParamValue};
 pub use consumer::{
     DisconnectConsumer, DisconnectConsumerKill, SessAcknowledge, SessConsumerClose,
