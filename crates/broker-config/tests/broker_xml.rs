@@ -128,7 +128,10 @@ fn the_values_of_a_file_of_artemis_are_the_ones_it_says() {
     let cluster = &configuration.cluster_connections[0];
     assert_eq!(cluster.peers, Peers::Discovery("dg-group1".to_owned()));
     assert_eq!(configuration.broadcast_groups[0].broadcast_period_ms, 5_000);
-    assert_eq!(configuration.discovery_groups[0].group.address, "231.7.7.7");
+    assert_eq!(
+        configuration.discovery_groups[0].group.address,
+        std::net::Ipv4Addr::new(231, 7, 7, 7)
+    );
     let expected = SecuritySetting::everything_for("#", "admin");
     assert_eq!(configuration.security_settings, [expected]);
     let addresses = ["DLQ", "ExpiryQueue"].map(Address::anycast_queue);

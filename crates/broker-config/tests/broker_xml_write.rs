@@ -8,6 +8,7 @@
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use broker_config::Configuration;
 use broker_config::broker_xml::{parse, write};
@@ -58,7 +59,7 @@ fn full() -> Configuration {
         password: "p<&>'\"${x}".to_owned(),
     };
     let group = MulticastGroup {
-        address: "231.7.7.7".to_owned(),
+        address: Ipv4Addr::new(231, 7, 7, 7),
         port: 9_876,
         local_bind_address: Some("127.0.0.1".to_owned()),
     };

@@ -1,4 +1,6 @@
-//! How the brokers of a cluster find each other.
+//! How the brokers of a cluster find each other, and clients them.
+
+use std::net::Ipv4Addr;
 
 /// Where a broker announces its connectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +29,11 @@ pub struct DiscoveryGroup {
 /// A UDP multicast group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MulticastGroup {
-    /// For example `231.7.7.7`.
-    pub address: String,
+    /// For example `231.7.7.7`; always a multicast address when it was read from a file.
+    pub address: Ipv4Addr,
     /// For example 9876.
     pub port: u16,
-    /// Interface to use; absent: the system's choice.
+    /// Address of the interface to use; absent: the system's choice.
     pub local_bind_address: Option<String>,
 }
 

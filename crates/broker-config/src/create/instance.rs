@@ -1,6 +1,7 @@
 //! The files of a new instance.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use super::{ClusterOptions, CreateOptions, HaOptions};
 use crate::bootstrap_xml::Bootstrap;
@@ -37,7 +38,7 @@ pub struct InstanceFile {
 /// Name of the connector and acceptor that `create` writes.
 const ARTEMIS: &str = "artemis";
 /// Where brokers of one network find each other unless told otherwise.
-const MULTICAST_ADDRESS: &str = "231.7.7.7";
+const MULTICAST_ADDRESS: Ipv4Addr = Ipv4Addr::new(231, 7, 7, 7);
 const MULTICAST_PORT: u16 = 9_876;
 /// Anybody may read.
 const PUBLIC: u32 = 0o644;
@@ -201,7 +202,7 @@ fn join_cluster(
         connection.peers = Peers::Static(peers.iter().map(|peer| peer.name.clone()).collect());
     } else {
         let group = MulticastGroup {
-            address: MULTICAST_ADDRESS.to_owned(),
+            address: MULTICAST_ADDRESS,
             port: MULTICAST_PORT,
             local_bind_address: None,
         };

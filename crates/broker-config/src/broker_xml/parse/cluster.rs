@@ -1,11 +1,13 @@
 //! Broadcast groups, discovery groups, cluster connections, and the names they refer to.
 
+use std::net::Ipv4Addr;
+
 use crate::configuration::{
     BroadcastGroup, ClusterConnection, Configuration, DiscoveryGroup, MessageLoadBalancing,
     MulticastGroup, Peers,
 };
 use crate::suggest;
-use crate::xml::{Child, Names, Problem, View, set};
+use crate::xml::{Child, Names, Problem, View, set, shown};
 
 /// Announcements per broker when the file does not say.
 const DEFAULT_BROADCAST_PERIOD_MS: u64 = 2_000;
@@ -209,7 +211,7 @@ fn connector_ref<'r, 'x>(
 /// The elements that broadcast and discovery groups share.
 #[derive(Default)]
 struct MulticastReader {
-    address: Option<String>,
+    address: Option<Ipv4Addr>,
     port: Option<u16>,
     local_bind_address: Option<String>,
 }
@@ -217,7 +219,7 @@ struct MulticastReader {
 impl MulticastReader {
     fn read(&mut self, child: Child<'_, '_>) {
         match child.name {
-            "group-address" => self.address = child.text(),
+            "group-address" => self.address = multicast_address(child),
             "group-port" => self.port = child.number(),
             "local-bind-address" => self.local_bind_address = child.text(),
             // The others of the table have no effect.
@@ -245,4 +247,17 @@ impl MulticastReader {
             local_bind_address,
         })
     }
+}
+
+fn multicast_address(child: Child<'_, '_>) -> Option<Ipv4Addr> {
+    let view = child.view.clone();
+    let text = child.text()?;
+    let address = text.parse().ok().filter(Ipv4Addr::is_multicast);
+    if address.is_none() {
+        view.error(Problem::Value {
+            value: shown(&text),
+            expected: "an IPv4 multicast address, from 224.0.0.0 to 239.255.255.255".to_owned(),
+        });
+    }
+    address
 }

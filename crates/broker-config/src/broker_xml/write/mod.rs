@@ -226,7 +226,7 @@ fn cluster(out: &mut Out, configuration: &Configuration) {
 
 fn multicast(out: &mut Out, group: &MulticastGroup) {
     out.optional("local-bind-address", group.local_bind_address.as_ref());
-    out.value("group-address", &group.address);
+    out.value("group-address", group.address);
     out.value("group-port", group.port);
 }
 
