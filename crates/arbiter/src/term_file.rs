@@ -18,6 +18,9 @@ use crate::lock;
 
 const OPEN: u8 = b'o';
 const FENCED: u8 = b'F';
+/// Epochs for which the files of replaced terms stay: far more than takers can be under way. A taker looks at each
+/// of them, so they must not grow in number for ever.
+const KEPT_EPOCHS: u64 = 16;
 /// Scratch file of the self-test; its content never matters.
 const SELF_TEST: &str = ".lock-self-test";
 
@@ -110,6 +113,53 @@ impl TermFile {
         fence().map_err(|source| TermFileError {
             action: "fence",
             path: path.clone(),
+            source,
+        })
+    }
+
+    /// Sets the mark of every term below this one whose file is here, also of those that no record knows. Fails if
+    /// the file of a later term is here: then the record that led to this one was rolled back.
+    ///
+    /// Each taker has made its own file before it looks for the others', so of two takers one sees the other.
+    pub fn fence_below(dir: &Path, own: Term) -> Result<(), TermFileError> {
+        let terms = Self::list(dir)?;
+        if let Some(newer) = terms.iter().rfind(|term| term.epoch > own.epoch) {
+            let epoch = own.epoch;
+            return Err(TermFileError {
+                action: "take over beside",
+                path: dir.join(newer.file_name()),
+                source: io::Error::other(format!(
+                    "its term comes after epoch {epoch}, so the pair record was rolled back; stop the other side \
+                     and start it again, or restore the record"
+                )),
+            });
+        }
+        for lower in terms.into_iter().filter(|term| term.epoch < own.epoch) {
+            if Self::mark(dir, lower)? == Mark::Open {
+                Self::fence(dir, lower)?;
+            }
+            // A missing file counts as marked, so it may go, unless a process still hangs on it.
+            let old = lower.epoch.saturating_add(KEPT_EPOCHS) <= own.epoch;
+            if old && Self::probe(dir, lower)? == Probe::Free {
+                Self::delete(dir, lower)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The terms whose files are here, ascending.
+    fn list(dir: &Path) -> Result<Vec<Term>, TermFileError> {
+        let list = || {
+            let mut terms = Vec::new();
+            for entry in fs::read_dir(dir)? {
+                terms.extend(entry?.file_name().to_str().and_then(Term::from_file_name));
+            }
+            terms.sort_unstable();
+            Ok(terms)
+        };
+        list().map_err(|source| TermFileError {
+            action: "look for",
+            path: dir.to_owned(),
             source,
         })
     }

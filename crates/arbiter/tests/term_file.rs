@@ -117,6 +117,67 @@ fn the_mark_goes_from_open_to_fenced_and_a_missing_file_counts_as_marked() {
     );
 }
 
+fn term(epoch: u64, inc: u8) -> Term {
+    Term {
+        epoch,
+        inc: Incarnation([inc; 16]),
+    }
+}
+
+#[test]
+fn a_taker_fences_every_lower_term_and_no_other() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let own = term(9, 1);
+    let lower = [term(7, 2), term(8, 3), term(8, 4)];
+    let files: Vec<TermFile> = [lower[0], lower[1], lower[2], own, term(9, 5)]
+        .map(|term| TermFile::create(dir, term).unwrap())
+        .into();
+    fs::write(dir.join("term.08.nonsense"), "o").unwrap();
+    for _ in 0..2 {
+        TermFile::fence_below(dir, own).unwrap();
+        for term in lower {
+            assert_eq!(TermFile::mark(dir, term).unwrap(), Mark::Fenced, "{term}");
+        }
+        for term in [own, term(9, 5)] {
+            assert_eq!(TermFile::mark(dir, term).unwrap(), Mark::Open, "{term}");
+        }
+    }
+    drop(files);
+}
+
+#[test]
+fn a_taker_goes_no_further_beside_a_later_term() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    for term in [term(7, 1), term(8, 2), term(10, 3)] {
+        drop(TermFile::create(dir, term).unwrap());
+    }
+    let text = TermFile::fence_below(dir, term(8, 2))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("term.10.03"), "{text}");
+    assert!(text.contains("rolled back"), "{text}");
+    assert_eq!(TermFile::mark(dir, term(10, 3)).unwrap(), Mark::Open);
+}
+
+#[test]
+fn old_term_files_go_once_nobody_holds_them() {
+    let dir = TempDir::new().unwrap();
+    let dir = dir.path();
+    let frozen = TermFile::create(dir, term(2, 1)).unwrap();
+    for epoch in [1, 3, 4] {
+        drop(TermFile::create(dir, term(epoch, 1)).unwrap());
+    }
+    TermFile::fence_below(dir, term(19, 1)).unwrap();
+    let mark = |epoch| TermFile::mark(dir, term(epoch, 1)).unwrap();
+    assert_eq!(
+        [1, 2, 3, 4].map(mark),
+        [Mark::Missing, Mark::Fenced, Mark::Missing, Mark::Fenced]
+    );
+    drop(frozen);
+}
+
 #[test]
 fn the_self_test_passes_on_a_local_disk_and_leaves_nothing() {
     let dir = TempDir::new().unwrap();

@@ -117,9 +117,9 @@ impl Steps {
         match action {
             Action::InspectStore => {
                 let store = self.parts.store.clone();
-                let has_data = blocking(move || store.has_data()).await;
+                let newest = blocking(move || store.newest_epoch()).await;
                 Some(Input::StoreInspected(
-                    has_data.map(|has_data| StoreFacts { has_data }),
+                    newest.map(|newest_epoch| StoreFacts { newest_epoch }),
                 ))
             }
             Action::ReservePorts => Some(Input::PortsReserved(self.reserve_ports())),
@@ -144,9 +144,10 @@ impl Steps {
             Action::Fence { term, terms } => {
                 let dir = self.parts.store.dir().to_owned();
                 let result = blocking(move || {
-                    terms
-                        .iter()
-                        .try_for_each(|term| TermFile::fence(&dir, *term))
+                    for replaced in terms {
+                        TermFile::fence(&dir, replaced)?;
+                    }
+                    TermFile::fence_below(&dir, term)
                 })
                 .await;
                 Some(Input::Fenced { term, result })

@@ -44,15 +44,24 @@ impl Store {
 
     /// Whether any term has written here. Term files alone are no data.
     pub(crate) fn has_data(&self) -> Result<bool, String> {
-        let names = self.storage.list().map_err(|error| {
-            format!(
-                "the folder {} cannot be listed: {error}",
-                self.dir.display()
-            )
-        })?;
+        Ok(self.newest_epoch()? > 0)
+    }
+
+    /// The highest epoch of a seal or a journal file; 0 if no term has written here.
+    pub(crate) fn newest_epoch(&self) -> Result<u64, String> {
+        let names = self.names()?;
         Ok(names
             .iter()
-            .any(|name| name.starts_with("journal.") || name.starts_with("seal.")))
+            .filter_map(|name| epoch_of(name))
+            .max()
+            .unwrap_or(0))
+    }
+
+    fn names(&self) -> Result<Vec<String>, String> {
+        self.storage.list().map_err(|error| {
+            let dir = self.dir.display();
+            format!("the folder {dir} cannot be listed: {error}")
+        })
     }
 
     /// Reads everything that the newest seal and its term left, into a new engine (step 5 of the takeover).
@@ -130,6 +139,16 @@ impl Store {
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+/// The epoch in the name of a seal or a journal file; nothing for every other file. A name whose epoch cannot be
+/// read still says that there was a first one.
+fn epoch_of(name: &str) -> Option<u64> {
+    let rest = name
+        .strip_prefix("seal.")
+        .or_else(|| name.strip_prefix("journal."))?;
+    let epoch = rest.split('.').next()?.parse().unwrap_or(1);
+    Some(epoch.max(1))
 }
 
 fn term_id(term: Term) -> TermId {

@@ -14,7 +14,7 @@ use crate::{Cause, Record, Refused, Side, Term};
 /// once, in their place among the steps. Two break into the order: `DropState` and `Exit`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Look whether the store has data. Answer: `StoreInspected`.
+    /// Look which terms have written to the store. Answer: `StoreInspected`.
     InspectStore,
     /// Read the record, and before it the peer's side file. Answer: `RecordRead`.
     ReadRecord,
@@ -54,11 +54,18 @@ pub enum Action {
         /// The own term.
         term: Term,
     },
-    /// Mark each of these terms as fenced, fsync each. Answer: `Fenced`.
+    /// Mark each of these terms as fenced, and every other term of a lower epoch whose file is in
+    /// the store, fsync each; fail if the file of a higher epoch is there. Answer: `Fenced`.
+    ///
+    /// A record that was rolled back knows neither the terms that came after it nor that there were
+    /// any. Their files do: each taker creates its own and then looks for the others', so of two
+    /// takers of unlike epochs the higher marks the lower one, or the lower one sees the higher
+    /// one's file and goes no further. Two of the same epoch meet at the seal, which only one gets.
     Fence {
         /// The own term.
         term: Term,
-        /// The replaced terms; a missing file counts as marked.
+        /// The replaced terms that the record knows, marked by name: a listing of a network disk
+        /// may be a moment old. A missing file counts as marked.
         terms: Vec<Term>,
     },
     /// List and read, through new opens, what the newest seal names and its term's own files.

@@ -24,7 +24,7 @@ pub struct Versioned {
 /// Something a side learns.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Input {
-    /// Answers `InspectStore`; an error counts as a store with data, which is the careful reading.
+    /// Answers `InspectStore`. A process that cannot look into its store ends.
     StoreInspected(Result<StoreFacts, String>),
     /// Answers `ReadRecord`. The driver reads the peer's side file first and passes `PeerFile`.
     RecordRead(RecordRead),
@@ -121,9 +121,17 @@ pub enum Input {
 /// What lies in the store when a process starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreFacts {
-    /// Whether any term has written there: a seal or a journal file. Term files alone are no data;
-    /// a taker creates its one before it has the term.
-    pub has_data: bool,
+    /// The highest epoch that a seal or a journal file names; 0 if no term has written there.
+    /// Term files do not count: a taker creates its one before it has the term. A record below this
+    /// epoch is an old copy (A4), also for a process that has never seen a newer one.
+    pub newest_epoch: u64,
+}
+
+impl StoreFacts {
+    /// Whether any term has written there.
+    pub const fn has_data(self) -> bool {
+        self.newest_epoch > 0
+    }
 }
 
 /// The answer to a read of the record.

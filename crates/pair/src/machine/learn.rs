@@ -14,9 +14,11 @@ impl Machine {
     pub(super) fn learn(&mut self, input: Input) {
         let now_ms = self.now.mono_ms;
         match input {
-            Input::StoreInspected(facts) => {
-                self.had_data = Some(facts.map_or(true, |facts| facts.has_data));
-            }
+            Input::StoreInspected(Ok(facts)) => self.store = Some(facts),
+            Input::StoreInspected(Err(error)) => self.exit(ExitReason::Store {
+                step: "looking for earlier terms",
+                error,
+            }),
             Input::RecordRead(answer) => self.learn_record(answer),
             Input::CasDone(answer) => self.learn_write(&answer),
             Input::PeerFile(peer) => self.peer = peer,
@@ -117,19 +119,15 @@ impl Machine {
 
     /// Takes a record that was read, unless it is older than one already known (A4).
     fn adopt_read(&mut self, found: Versioned) {
-        let older = self.newest.record.as_ref().is_some_and(|newest| {
-            found
-                .record
-                .is_older_than(newest.record.epoch, newest.record.serial)
-        });
-        if older {
-            self.newest.state = RecordState::Missing {
-                older: Some(found.version),
-            };
-            return;
-        }
-        // Data without a term: the record was rolled back before this process ever read it.
-        if found.record.epoch == 0 && self.had_data == Some(true) {
+        let known = self.newest.record.as_ref().map(|newest| &newest.record);
+        let older =
+            known.is_some_and(|known| found.record.is_older_than(known.epoch, known.serial));
+        // A term that has sealed was in the record: this copy was rolled back before this process
+        // ever read a newer one.
+        let below_store = self
+            .store
+            .is_some_and(|store| found.record.epoch < store.newest_epoch);
+        if older || below_store {
             self.newest.state = RecordState::Missing {
                 older: Some(found.version),
             };

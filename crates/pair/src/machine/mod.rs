@@ -55,8 +55,8 @@ pub struct Machine {
     lane: Lane,
     evidence: Evidence,
     newest: Newest,
-    /// Whether the store had data when this process started; nothing until it was looked at.
-    had_data: Option<bool>,
+    /// What the store held when this process started; nothing until it was looked at.
+    store: Option<StoreFacts>,
     ports: Ports,
     peer: Option<PeerInfo>,
     /// Count of this process' writes, for their names.
@@ -252,7 +252,7 @@ impl Machine {
                 state: RecordState::Unread,
                 noticed: false,
             },
-            had_data: None,
+            store: None,
             ports: Ports::Unreserved,
             peer: None,
             writes: 0,
@@ -348,7 +348,7 @@ impl Machine {
     fn poll_lanes(&mut self) {
         // Nothing is read before the store was looked at: data that appears later is not a sign of
         // a lost record, it is another side's first term.
-        if self.had_data.is_some() {
+        if self.store.is_some() {
             match self.lane.poll(self.now.mono_ms) {
                 Ok(action) => self.push(action),
                 Err(due_ms) => self.wake(due_ms),

@@ -45,7 +45,7 @@ impl Machine {
         self.reserve_ports();
         if self.newest.state == (RecordState::Missing { older: None })
             && self.newest.record.is_none()
-            && self.had_data == Some(false)
+            && self.store.is_some_and(|store| !store.has_data())
         {
             let arbiter = self.config.arbiter.clone();
             self.exit(ExitReason::NoRecord { arbiter });

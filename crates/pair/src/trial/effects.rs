@@ -39,7 +39,7 @@ impl World {
     }
 
     fn replace(&mut self, version: u64, record: &Record) -> Input {
-        self.record = Some(Versioned {
+        self.place(Versioned {
             version,
             record: record.clone(),
         });
@@ -67,8 +67,8 @@ impl World {
         let in_ms = self.chance.latency_ms();
         let answer = match action {
             Action::InspectStore => {
-                let has_data = self.store.has_data();
-                Some(Input::StoreInspected(Ok(StoreFacts { has_data })))
+                let newest_epoch = self.store.newest_epoch();
+                Some(Input::StoreInspected(Ok(StoreFacts { newest_epoch })))
             }
             Action::ReservePorts => Some(Input::PortsReserved(if self.ports_free {
                 Ok(())
@@ -106,8 +106,20 @@ impl World {
                 None
             }
             Action::Fence { term, mut terms } => {
-                if mutation == Some(Mutation::FencesOnlyPredecessor) {
-                    terms = terms.last().copied().into_iter().collect();
+                match mutation {
+                    Some(Mutation::FencesOnlyPredecessor) => {
+                        terms = terms.last().copied().into_iter().collect();
+                    }
+                    Some(Mutation::FencesOnlyListed) => {}
+                    _ => {
+                        if let Some(newer) = self.store.file_above(term) {
+                            let result = Err(format!("{newer} is newer"));
+                            return self.step_done(side, id, Some(Input::Fenced { term, result }));
+                        }
+                        let mut lower = self.store.files_below(term);
+                        lower.retain(|lower| !terms.contains(lower));
+                        terms.append(&mut lower);
+                    }
                 }
                 return self.effect(side, in_ms, Effect::Fence { term, terms });
             }
@@ -125,11 +137,13 @@ impl World {
             }
             Action::Seal { term } => {
                 let history = self.process(side, id).map(|it| it.history.clone());
-                self.store.seal(term, history.unwrap_or_default());
-                Some(Input::Sealed {
-                    term,
-                    result: Ok(()),
-                })
+                let sealed = self.store.seal(term, history.unwrap_or_default());
+                let result = if sealed {
+                    Ok(())
+                } else {
+                    Err("sealed by another".to_owned())
+                };
+                Some(Input::Sealed { term, result })
             }
             Action::StartTerm { term } => {
                 if let Some(process) = self.process(side, id) {

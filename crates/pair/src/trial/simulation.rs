@@ -1,7 +1,7 @@
 //! A random world on a seed, and the proof that it finds broken rules.
 //!
 //! What it checks: nothing acknowledged is missing from a later serving term (I1, I2), no epoch
-//! serves twice (I4), and when the faults are over somebody acknowledges again (I7).
+//! serves twice (I4), also when the record is rolled back; and when the faults are over somebody acknowledges again (I7).
 
 use super::chance::Chance;
 use super::world::{Arbiter, Mutation, Setup, World};
@@ -18,6 +18,8 @@ const SEEDS_TO_CATCH: u64 = 2_000;
 /// How long things go wrong, and how long the pair has to recover after that.
 const FAULTS_MS: u64 = 15_000;
 const RECOVERY_MS: u64 = 30_000;
+/// A person mends a lost record that nobody else could make again by then.
+const RESTORE_MS: u64 = 8_000;
 /// Somebody must acknowledge in the last part of the recovery.
 const PROOF_MS: u64 = 12_000;
 
@@ -60,6 +62,8 @@ fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
     };
     world.same_boot = chance.percent(60);
     world.locks_work = chance.percent(80);
+    // Where records vanish, both sides wait most of the time.
+    let rolls_back = chance.percent(25);
     world.write_record(Record::first("node", Mode::SharedStore));
     let settings = setup(&mut chance);
     world.start(Side::Primary, settings);
@@ -88,7 +92,7 @@ fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
             continue;
         }
         let whom = side(&mut chance);
-        match chance.below(10) {
+        match chance.below(if rolls_back { 12 } else { 10 }) {
             0 | 1 => world.kill(whom),
             2 | 3 => world.freeze(whom, chance.below(6_000)),
             4 => world.lose_locks(whom),
@@ -103,6 +107,15 @@ fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
                 foreign_request(&mut world, to, chance.below(3));
             }
             7 => world.mute_once = true,
+            10 => world.roll_back(lost(&mut chance)),
+            11 => {
+                // The arbiter's disk is restored from a copy while one side hangs and the other is
+                // started anew.
+                world.freeze(whom, chance.below(6_000));
+                world.roll_back(lost(&mut chance));
+                world.kill(whom.other());
+                world.start(whom.other(), settings);
+            }
             _ => {
                 let mute = chance.percent(50);
                 world.arbiter = if mute { Arbiter::Mute } else { Arbiter::Away };
@@ -127,6 +140,11 @@ fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
         terms_served,
         trace: world.trace.unwrap_or_default(),
     }
+}
+
+/// How many of the newest records vanish.
+fn lost(chance: &mut Chance) -> usize {
+    1 + usize::try_from(chance.below(6)).unwrap_or(0)
 }
 
 fn clients_write(world: &mut World) {
@@ -155,9 +173,18 @@ fn recover(world: &mut World, settings: Setup) {
     world.arbiter = Arbiter::Answers;
     world.log(|| "the faults are over".to_owned());
     let until_ms = FAULTS_MS + RECOVERY_MS - PROOF_MS;
+    let mut mended = false;
     while world.now_ms < until_ms {
         for it in [Side::Primary, Side::Backup] {
             world.start(it, settings);
+        }
+        // A lost record is made again by the holder that lives, or else by a person.
+        let serves = [Side::Primary, Side::Backup]
+            .into_iter()
+            .any(|it| world.role(it) == Some(Role::Serving));
+        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS {
+            mended = true;
+            world.free_the_record();
         }
         world.run_until(world.now_ms + 100);
         clients_write(world);
@@ -230,13 +257,18 @@ fn broken_rules_are_found() {
         (Mutation::MarkBeforeSync, ["I1", "I2"]),
         (Mutation::LoadBeforeFence, ["I1", "I2"]),
         (Mutation::FencesOnlyPredecessor, ["I1", "I2"]),
-        (Mutation::Machine(Broken::ContinuesEpoch), ["I1", "I4"]),
+        (Mutation::FencesOnlyListed, ["I1", "I2"]),
+        (Mutation::Machine(Broken::ContinuesEpoch), ["I4", "I7"]),
     ] {
         let (seed, violation) = caught(mutation);
         println!("{mutation:?}: seed {seed}: {violation}");
         let found = invariants
             .iter()
             .any(|invariant| violation.starts_with(invariant));
-        assert!(found, "{mutation:?}: seed {seed}: {violation}");
+        assert!(
+            found,
+            "{mutation:?}: seed {seed}: {violation}\n{}",
+            run(seed, Some(mutation), true).trace.join("\n")
+        );
     }
 }

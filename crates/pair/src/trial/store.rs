@@ -30,8 +30,22 @@ pub(super) struct Store {
 }
 
 impl Store {
-    pub(super) fn has_data(&self) -> bool {
-        !self.durable.is_empty() || !self.seals.is_empty()
+    /// The highest epoch that ever wrote.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        let terms = self.durable.keys().chain(self.seals.keys());
+        terms.map(|term| term.epoch).max().unwrap_or(0)
+    }
+
+    /// The terms below this one whose files are there.
+    pub(super) fn files_below(&self, own: Term) -> Vec<Term> {
+        let terms = self.files.keys().copied();
+        terms.filter(|term| term.epoch < own.epoch).collect()
+    }
+
+    /// A term above this one whose file is there.
+    pub(super) fn file_above(&self, own: Term) -> Option<Term> {
+        let mut terms = self.files.keys().copied();
+        terms.find(|term| term.epoch > own.epoch)
     }
 
     /// Data of a term nobody knows any more.
@@ -111,8 +125,16 @@ impl Store {
         history
     }
 
-    pub(super) fn seal(&mut self, own: Term, history: History) {
-        self.seals.insert(own, history);
+    /// Seals an epoch, unless another term has.
+    pub(super) fn seal(&mut self, own: Term, history: History) -> bool {
+        let taken = self
+            .seals
+            .keys()
+            .any(|term| term.epoch == own.epoch && *term != own);
+        if !taken {
+            self.seals.insert(own, history);
+        }
+        !taken
     }
 
     /// A term starts serving: I1 and I4.

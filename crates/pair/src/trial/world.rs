@@ -21,6 +21,8 @@ pub(super) enum Mutation {
     LoadBeforeFence,
     /// Only the direct predecessor is fenced.
     FencesOnlyPredecessor,
+    /// Only the terms that the record lists are fenced, whatever else lies in the store.
+    FencesOnlyListed,
     /// The machine goes on in the epoch it finds.
     Machine(Broken),
 }
@@ -124,6 +126,8 @@ pub(super) struct World {
     pub(super) now_ms: u64,
     pub(super) store: Store,
     pub(super) record: Option<Versioned>,
+    /// Every record there ever was, in the order in which they were written.
+    pub(super) records: Vec<Versioned>,
     pub(super) arbiter: Arbiter,
     /// The next write's answer is lost, once.
     pub(super) mute_once: bool,
@@ -147,6 +151,7 @@ impl World {
             now_ms: 0,
             store: Store::default(),
             record: None,
+            records: Vec::new(),
             arbiter: Arbiter::Answers,
             mute_once: false,
             locks_work: true,
@@ -179,7 +184,45 @@ impl World {
     /// A foreign write of the record: by a decider, or by a person's mistake.
     pub(super) fn write_record(&mut self, record: Record) {
         let version = self.record.as_ref().map_or(1, |newest| newest.version + 1);
-        self.record = Some(Versioned { version, record });
+        self.place(Versioned { version, record });
+    }
+
+    /// Puts a record in its place.
+    pub(super) fn place(&mut self, record: Versioned) {
+        self.records.push(record.clone());
+        self.record = Some(record);
+    }
+
+    /// The newest records vanish, so many of them.
+    pub(super) fn roll_back(&mut self, lost: usize) {
+        let left = self.records.len().saturating_sub(lost).max(1);
+        self.record = self.records.get(left - 1).cloned();
+        if let Some(back) = self.record.clone() {
+            self.log(|| {
+                format!(
+                    "the record goes back to {}",
+                    super::show::summary(&back.record)
+                )
+            });
+        }
+    }
+
+    /// A person ends the waiting after records were lost: above every epoch there ever was, nobody
+    /// holds.
+    pub(super) fn free_the_record(&mut self) {
+        let newest = self.records.iter().map(|it| &it.record);
+        let newest = newest.max_by_key(|record| (record.epoch, record.serial));
+        let Some(newest) = newest.cloned() else {
+            return;
+        };
+        let record = Record {
+            epoch: newest.epoch + 1,
+            serial: newest.serial + 1,
+            holder: None,
+            ..newest
+        };
+        self.log(|| format!("somebody writes {}", super::show::summary(&record)));
+        self.write_record(record);
     }
 
     pub(super) fn is_running(&self, side: Side) -> bool {
