@@ -12,7 +12,7 @@ use crate::support::{measured, programs, wait_for};
 
 /// Longer than the events below take at their slowest, so that the sender is still sending after the last one.
 const LOAD: Load = Load {
-    count: 1_000,
+    count: 800,
     interval_ms: 40,
     seconds: 180,
 };

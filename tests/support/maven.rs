@@ -64,7 +64,13 @@ impl Worksheet {
     fn start(&self, profile: &str, log: &Path, load: Load) -> Running {
         let mut maven = Command::new("mvn");
         maven
-            .args(["--offline", "--batch-mode", "--quiet", "verify"])
+            .args([
+                "--offline",
+                "--batch-mode",
+                "--quiet",
+                "-Dstyle.color=never",
+                "verify",
+            ])
             .arg(format!("-P{profile}"))
             .arg(format!(
                 "-Dmaven.repo.local={}",

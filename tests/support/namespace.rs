@@ -69,6 +69,12 @@ pub(crate) fn in_own_network(name: &str, limit: Duration, test: impl FnOnce(&Pat
     );
 }
 
+#[test]
+#[should_panic(expected = "there is no test named")]
+fn a_wrong_name_does_not_pass_for_a_test_that_ran() {
+    in_own_network("no::such::test", Duration::from_secs(30), |_| ());
+}
+
 /// Lets multicast run over the loopback interface, which real Artemis needs to discover its peer.
 pub(crate) fn route_multicast() {
     run("ip", &["route", "add", "224.0.0.0/4", "dev", "lo"]);

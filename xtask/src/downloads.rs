@@ -44,7 +44,12 @@ pub(crate) fn download() -> Result<()> {
 
 fn maven(repository: &Path) -> Command {
     let mut maven = command("mvn");
-    maven.args(["--batch-mode", "--quiet", "--no-transfer-progress"]);
+    maven.args([
+        "--batch-mode",
+        "--quiet",
+        "--no-transfer-progress",
+        "-Dstyle.color=never",
+    ]);
     maven.arg(format!("-Dmaven.repo.local={}", repository.display()));
     maven
 }

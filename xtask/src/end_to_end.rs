@@ -145,7 +145,8 @@ fn run_one(test: &Test, full: bool) -> Result<Vec<String>> {
         .args(["--exact", &test.name, "--nocapture"])
         .stdout(file.try_clone()?)
         .stderr(file)
-        .env("RUST_BACKTRACE", "1");
+        // Where a test failed is in its message; the way there is noise.
+        .env("RUST_BACKTRACE", "0");
     if full {
         program.env("TANDEM_TEST_FULL", "1");
     }

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail};
 
 /// The repository's root folder.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
 }
 
 /// The cargo that runs this program.

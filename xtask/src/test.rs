@@ -2,10 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{ExitCode, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{cargo, describe};
+use crate::run::{cargo, describe, seconds};
 use crate::tally::Tally;
 use crate::{check, downloads, end_to_end, preflight};
 
@@ -52,8 +53,17 @@ pub(crate) fn test(depth: Depth) -> ExitCode {
 
 fn rust_tests(tally: &mut Tally) {
     println!("\n== Rust tests");
+    let start = Instant::now();
     match cargo_test() {
-        Ok(results) => tally.add(results.passed, results.failed),
+        Ok(results) => {
+            println!(
+                "== Rust tests: {} passed, {} failed, {}",
+                results.passed,
+                results.failed.len(),
+                seconds(start.elapsed())
+            );
+            tally.add(results.passed, results.failed);
+        }
         Err(error) => {
             println!("{error:#}");
             tally.fail("Rust tests".to_owned());
