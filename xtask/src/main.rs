@@ -1,4 +1,4 @@
-//! The habits of this repository: `cargo xtask demo | check | test`.
+//! The habits of this repository: `cargo xtask demo | check | test | bench`.
 //!
 //! Runs other programs and reports; holds no knowledge about brokers. CI calls exactly these commands.
 
@@ -7,6 +7,7 @@
     reason = "a command-line program talks on standard output"
 )]
 
+mod bench;
 mod check;
 mod demo;
 mod downloads;
@@ -28,12 +29,14 @@ usage: cargo xtask COMMAND
   test [--quick|--full]   everything: lints, Rust tests, and real JMS clients against running pairs
                           --quick: formatting, lints and Rust tests alone; needs neither Java nor Maven
                           --full:  the long fault loops too
+  bench [ARGUMENTS]       measure our broker beside real Artemis: --quick, --only NAME…, --out FILE
 ";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let result = match arguments.split_first() {
         Some((command, rest)) if command == "demo" => demo::demo(rest),
+        Some((command, rest)) if command == "bench" => bench::bench(rest),
         Some((command, [])) if command == "check" => Ok(check::check()),
         Some((command, rest)) if command == "test" => {
             test::Depth::from_arguments(rest).map(test::test)

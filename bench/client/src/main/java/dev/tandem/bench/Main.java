@@ -1,0 +1,30 @@
+package dev.tandem.bench;
+
+/**
+ * The bench's JMS client: one measurement per run.
+ *
+ * <p>{@code Main MODE name=value ...} with the modes {@code load}, {@code topic}, {@code gap} and {@code fill}. Results are JSON
+ * objects on standard output, one per line; everything else goes to standard error.
+ */
+public final class Main {
+
+    private Main() {
+    }
+
+    public static void main(String[] args) throws Exception {
+        if (args.length == 0) {
+            throw new IllegalArgumentException("name a mode: load, topic, gap or fill");
+        }
+        Arguments arguments = new Arguments(args);
+        switch (args[0]) {
+            case "load" -> new Load(arguments).run();
+            case "topic" -> new Topic(arguments).run();
+            case "gap" -> new Gap(arguments).run();
+            case "fill" -> new Fill(arguments).run();
+            default -> throw new IllegalArgumentException("no mode " + args[0] + ": load, topic, gap or fill");
+        }
+        // The JMS client keeps threads for reconnection; the measurement is over, whatever they still wait for.
+        System.out.flush();
+        System.exit(0);
+    }
+}

@@ -1,0 +1,86 @@
+//! The command line.
+
+use std::path::{PathBuf, absolute};
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::broker::Product;
+
+/// Measures our broker and real Artemis in one run.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) mode: Mode,
+}
+
+/// The two faces of this program.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mode {
+    /// Measure, and print the table.
+    Run(RunOptions),
+    /// Work on one product's orders from standard input; started by `run`.
+    #[command(hide = true)]
+    Worker(WorkerOptions),
+}
+
+/// What `run` is told.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RunOptions {
+    /// Where everything is.
+    #[command(flatten)]
+    pub(crate) places: Places,
+    /// Everything once and shortly, within five minutes.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Measure these groups only; all but `gap-backlog` are in a quick run.
+    #[arg(long, num_args = 1.., value_name = "NAME", value_parser = crate::plan::GROUPS)]
+    pub(crate) only: Vec<String>,
+    /// Write the table to this file, as Markdown.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// A folder on the disk that is measured; the brokers' data is below it while the program runs.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+impl RunOptions {
+    /// The same from every working folder: the brokers have others than this program.
+    pub(crate) fn with_absolute_paths(&self) -> Result<RunOptions> {
+        let mut options = self.clone();
+        options.folder = absolute(&self.folder)?;
+        options.places.broker = absolute(&self.places.broker)?;
+        options.places.artemis_home = absolute(&self.places.artemis_home)?;
+        Ok(options)
+    }
+}
+
+/// What a worker is told.
+#[derive(Debug, Args)]
+pub(crate) struct WorkerOptions {
+    /// Where everything is.
+    #[command(flatten)]
+    pub(crate) places: Places,
+    /// Whose broker it runs.
+    #[arg(long)]
+    pub(crate) product: Product,
+    /// The folder it may fill.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+}
+
+/// The programs that are measured, and the client.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Places {
+    /// The program `tandem-broker`, built for release.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) broker: PathBuf,
+    /// The unpacked distribution of Artemis 2.44.
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) artemis_home: PathBuf,
+    /// The class path of the JMS client.
+    #[arg(long, value_name = "PATHS")]
+    pub(crate) class_path: String,
+}
