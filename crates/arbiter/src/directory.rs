@@ -77,6 +77,8 @@ pub enum Outcome {
     },
     /// The base is not, or no longer, the newest version. Not a "no": the record may be one's own (A2).
     Conflict,
+    /// Such a record cannot be written; nothing was tried.
+    Refused(RecordError),
     /// No definite answer: it may be in place (A1). To be sent again as it is.
     Unknown(io::Error),
 }
@@ -129,15 +131,21 @@ impl DirectoryArbiter {
 
     /// Replaces version `base` by `record` if it is the newest and still there.
     pub fn cas(&self, base: u64, record: &Record) -> Outcome {
-        self.try_cas(base, record).unwrap_or_else(Outcome::Unknown)
+        match text_of(record) {
+            Ok(text) => self.try_cas(base, text).unwrap_or_else(Outcome::Unknown),
+            Err(error) => Outcome::Refused(error),
+        }
     }
 
     /// Writes the first version if there is none.
     pub fn create(&self, record: &Record) -> Outcome {
-        self.try_create(record).unwrap_or_else(Outcome::Unknown)
+        match text_of(record) {
+            Ok(text) => self.try_create(text).unwrap_or_else(Outcome::Unknown),
+            Err(error) => Outcome::Refused(error),
+        }
     }
 
-    fn try_cas(&self, base: u64, record: &Record) -> io::Result<Outcome> {
+    fn try_cas(&self, base: u64, text: Vec<u8>) -> io::Result<Outcome> {
         let Some(before) = self.base_text(base)? else {
             return Ok(Outcome::Conflict);
         };
@@ -145,9 +153,9 @@ impl DirectoryArbiter {
             return Ok(Outcome::Conflict);
         }
         let version = base + 1;
-        let Some(text) = self.link(version, record)? else {
+        if !self.link(version, &text)? {
             return Ok(Outcome::Conflict);
-        };
+        }
         // A writer that was frozen while sixteen versions passed links a number that was pruned, and would
         // believe that it won: the base must still be there, unchanged.
         if self.text_if_there(base)?.as_ref() != Some(&before) {
@@ -158,13 +166,13 @@ impl DirectoryArbiter {
         Ok(Outcome::Won { version })
     }
 
-    fn try_create(&self, record: &Record) -> io::Result<Outcome> {
+    fn try_create(&self, text: Vec<u8>) -> io::Result<Outcome> {
         if !self.versions()?.is_empty() {
             return Ok(Outcome::Conflict);
         }
-        let Some(text) = self.link(1, record)? else {
+        if !self.link(1, &text)? {
             return Ok(Outcome::Conflict);
-        };
+        }
         // A writer that was frozen since before the first record links a number that was pruned. Until
         // something is pruned the link itself proves that it was the first, even if others have built on it
         // since; taking it back then would lose their record.
@@ -211,14 +219,12 @@ impl DirectoryArbiter {
         }
     }
 
-    /// Writes the version whole, links it into place and returns its text; `None` if there is one of that
-    /// number.
-    fn link(&self, version: u64, record: &Record) -> io::Result<Option<Vec<u8>>> {
-        let text = record.to_json().map_err(io::Error::other)?.into_bytes();
+    /// Writes the version whole and links it into place; false if there is one of that number.
+    fn link(&self, version: u64, text: &[u8]) -> io::Result<bool> {
         let (mut file, temporary) = self.temporary()?;
         let path = self.path(version);
         let linked = file
-            .write_all(&text)
+            .write_all(text)
             .and_then(|()| file.sync_all())
             .and_then(|()| {
                 match fs::hard_link(&temporary, &path) {
@@ -234,7 +240,7 @@ impl DirectoryArbiter {
         let _ = fs::remove_file(&temporary);
         let linked = linked?;
         sync_dir(&self.dir)?;
-        Ok(linked.then_some(text))
+        Ok(linked)
     }
 
     /// A new file of this process alone: in containers of their own two processes can have the same number.
@@ -328,6 +334,11 @@ impl DirectoryArbiter {
     fn path(&self, version: u64) -> PathBuf {
         self.dir.join(format!("{PREFIX}{version}"))
     }
+}
+
+/// The text to be written, which every reader takes.
+fn text_of(record: &Record) -> Result<Vec<u8>, RecordError> {
+    record.to_json().map(String::into_bytes)
 }
 
 /// Makes names in a folder durable.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use arbiter::{DirectoryArbiter, Outcome, ReadError};
-use pair::{Incarnation, Mode, Record, WriteId};
+use pair::{Incarnation, MAX_RECORD_BYTES, Mode, Record, WriteId};
 use tempfile::TempDir;
 
 /// Set for a child that races against its parent.
@@ -82,6 +82,20 @@ fn a_record_is_created_once_and_replaced_by_version() {
         record_files(1..=2),
         "no temporary file stays"
     );
+}
+
+#[test]
+fn a_record_too_large_to_be_read_is_refused_before_anything_is_written() {
+    let dir = TempDir::new().unwrap();
+    let arbiter = DirectoryArbiter::open(dir.path()).unwrap();
+    let mut large = first();
+    let note = "x".repeat(MAX_RECORD_BYTES);
+    large.foreign.insert("note".to_owned(), note.into());
+    assert!(matches!(arbiter.create(&large), Outcome::Refused(_)));
+    assert!(won(&arbiter.create(&first()), 1));
+    assert!(matches!(arbiter.cas(1, &large), Outcome::Refused(_)));
+    assert_eq!(files(dir.path()), record_files(1..=1));
+    assert!(won(&arbiter.cas(1, &next(&first(), 1, 1)), 2));
 }
 
 #[test]
@@ -204,6 +218,7 @@ fn race(dir: &Path, writer: u8) -> Vec<u64> {
             Outcome::Won { version } => wins.push(version),
             Outcome::Conflict => {}
             Outcome::Unknown(error) => panic!("{error}"),
+            Outcome::Refused(error) => panic!("{error}"),
         }
     }
     wins

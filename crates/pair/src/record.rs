@@ -18,6 +18,15 @@ pub const FORMAT: u32 = 1;
 /// A record is a few hundred bytes; more than this is not one, and is not read into memory.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
 
+/// Replaced terms that a record lists as not known to be fenced: a taker that dies before it serves
+/// adds one, so a crash loop must not make the record longer than any reader takes.
+///
+/// Leaving out the oldest is safe. Each of the sixteen takers listed after it either marked it, as
+/// its first step, or died before that; and the taker that leaves it out marks every lower term
+/// whose file is in the store, listed or not. The list is there for the newest ones, whose files a
+/// network disk may not show in a listing yet.
+const MAX_UNFENCED: usize = 16;
+
 /// The longest `refused` reason that is written: it is shown on one line of a status.
 const MAX_REASON_CHARS: usize = 240;
 
@@ -251,7 +260,7 @@ pub struct Taker {
 pub enum RecordError {
     /// Larger than any record.
     #[error(
-        "the pair record has {bytes} bytes, more than {MAX_RECORD_BYTES}: it is no pair record"
+        "the pair record has {bytes} bytes, more than {MAX_RECORD_BYTES}, the most any pair record has"
     )]
     TooLarge {
         /// Its size.
@@ -313,10 +322,13 @@ impl Record {
         Ok(serde_json::from_slice(text)?)
     }
 
-    /// The record's JSON text, one line and a newline.
+    /// The record's JSON text, one line and a newline. Refused if no reader would take it.
     pub fn to_json(&self) -> Result<String, RecordError> {
         let mut text = serde_json::to_string(self)?;
         text.push('\n');
+        if text.len() > MAX_RECORD_BYTES {
+            return Err(RecordError::TooLarge { bytes: text.len() });
+        }
         Ok(text)
     }
 
@@ -355,6 +367,8 @@ impl Record {
         if let Some(replaced) = self.term().filter(|term| !self.unfenced.contains(term)) {
             next.unfenced.push(replaced);
         }
+        let too_many = next.unfenced.len().saturating_sub(MAX_UNFENCED);
+        next.unfenced.drain(..too_many);
         next.epoch = self.epoch + 1;
         next.in_sync = vec![Member {
             side: holder.side,

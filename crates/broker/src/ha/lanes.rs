@@ -78,6 +78,7 @@ fn done(outcome: Outcome) -> CasDone {
     match outcome {
         Outcome::Won { version } => CasDone::Won { version },
         Outcome::Conflict => CasDone::Conflict,
+        Outcome::Refused(error) => CasDone::Refused(error.to_string()),
         Outcome::Unknown(error) => CasDone::Unknown(error.to_string()),
     }
 }

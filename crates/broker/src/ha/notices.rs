@@ -32,6 +32,7 @@ pub(crate) fn log(side: Side, notice: &Notice) {
         | Notice::LocksUnproven { .. }
         | Notice::RecordMissing { .. }
         | Notice::ArbiterLost(_)
+        | Notice::WriteRefused(_)
         | Notice::PortsTaken(_)
         | Notice::TermFileFailed(_)
         | Notice::StopUnrecorded => warn!("{notice}"),

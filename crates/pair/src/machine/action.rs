@@ -279,6 +279,8 @@ pub enum Notice {
     ArbiterLost(String),
     /// The arbiter answers again.
     ArbiterBack,
+    /// The record it would write cannot be written; tried again later.
+    WriteRefused(String),
     /// The client ports cannot be reserved, so this side could not take over.
     PortsTaken(String),
     /// The own term file could not be created.
@@ -365,6 +367,9 @@ impl fmt::Display for Notice {
             }
             Self::ArbiterLost(error) => write!(f, "the arbiter does not answer: {error}"),
             Self::ArbiterBack => write!(f, "the arbiter answers again"),
+            Self::WriteRefused(error) => {
+                write!(f, "the pair record cannot be written: {error}")
+            }
             Self::PortsTaken(error) => write!(f, "could not take over: {error}"),
             Self::TermFileFailed(error) => write!(f, "the own term file failed: {error}"),
             Self::StopUnrecorded => write!(

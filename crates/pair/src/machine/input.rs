@@ -162,6 +162,8 @@ pub enum CasDone {
     Conflict,
     /// No definite answer; it may have landed or may land yet (A1).
     Unknown(String),
+    /// It was not sent and never will be: such a record cannot be written.
+    Refused(String),
 }
 
 /// What a test of a term's lock finds.

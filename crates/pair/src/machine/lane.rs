@@ -60,6 +60,10 @@ pub(super) struct Lane {
     not_before_ms: u64,
     backoff_ms: u64,
     lost: bool,
+    /// The last write was refused by oneself: no other is begun before the next read.
+    held: bool,
+    /// No write was won since one was refused.
+    refused: bool,
 }
 
 impl Lane {
@@ -71,12 +75,14 @@ impl Lane {
             not_before_ms: 0,
             backoff_ms: 0,
             lost: false,
+            held: false,
+            refused: false,
         }
     }
 
     /// Whether a new write may be begun: nothing is under way and nothing unsettled.
     pub(super) fn is_idle(&self) -> bool {
-        self.under_way == UnderWay::Nothing && self.unsettled.is_none()
+        self.under_way == UnderWay::Nothing && self.unsettled.is_none() && !self.held
     }
 
     /// The write whose outcome is not known yet.
@@ -161,6 +167,7 @@ impl Lane {
         match answer {
             CasDone::Won { version } => {
                 self.answered();
+                self.refused = false;
                 self.next_read_ms = now_ms + timers.beat_ms;
                 let record = unsettled.write.record().clone();
                 let settled = Settled {
@@ -180,9 +187,31 @@ impl Lane {
                 unsettled.conflict = true;
             }
             CasDone::Unknown(_) => self.failed(now_ms, timers),
+            CasDone::Refused(_) => {}
         }
         self.unsettled = Some(unsettled);
         None
+    }
+
+    /// Takes it that the write could not be sent, ever. The next one waits; true the first time.
+    pub(super) fn write_refused(
+        &mut self,
+        now_ms: u64,
+        timers: &Timers,
+    ) -> (Option<Settled>, bool) {
+        self.under_way = UnderWay::Nothing;
+        self.held = true;
+        self.next_read_ms = now_ms + timers.retry_max_ms;
+        let purpose = self
+            .unsettled
+            .take()
+            .filter(|it| !it.abandoned)
+            .map(|it| it.purpose);
+        let settled = purpose.map(|purpose| Settled {
+            purpose,
+            won: false,
+        });
+        (settled, !std::mem::replace(&mut self.refused, true))
     }
 
     /// Takes a definite answer to a read; `found` is the record in place, if there is one.
@@ -193,6 +222,7 @@ impl Lane {
         found: Option<&Record>,
     ) -> Option<Settled> {
         self.under_way = UnderWay::Nothing;
+        self.held = false;
         self.answered();
         self.next_read_ms = now_ms + timers.beat_ms;
         let Unsettled { purpose, write, .. } = self.unsettled.take()?;

@@ -153,6 +153,14 @@ impl Machine {
     }
 
     fn learn_write(&mut self, answer: &CasDone) {
+        if let CasDone::Refused(error) = answer {
+            let timers = self.config.timers;
+            let (settled, first) = self.lane.write_refused(self.now.mono_ms, &timers);
+            if first {
+                self.notice(Notice::WriteRefused(error.clone()));
+            }
+            return self.settle(settled);
+        }
         let was_lost = self.lane.lost();
         let won = self
             .lane
@@ -162,7 +170,9 @@ impl Machine {
                 self.notice(Notice::ArbiterLost(error.clone()));
             }
             (CasDone::Won { .. } | CasDone::Conflict, true) => self.notice(Notice::ArbiterBack),
-            (CasDone::Won { .. } | CasDone::Conflict, false) | (CasDone::Unknown(_), true) => {}
+            (CasDone::Won { .. } | CasDone::Conflict, false)
+            | (CasDone::Unknown(_), true)
+            | (CasDone::Refused(_), _) => {}
         }
         if let Some((settled, newest)) = won {
             self.adopt(newest);

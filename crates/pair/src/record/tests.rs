@@ -94,6 +94,33 @@ fn the_text_reads_back_with_keys_this_program_does_not_know() {
 }
 
 #[test]
+fn a_crash_loop_leaves_the_record_readable() {
+    let mut record = Record::first("n", Mode::SharedStore);
+    for n in 0..2_000 {
+        let inc = Incarnation(u128::from(n).to_be_bytes());
+        let mut taker = taker(Side::Backup, 1);
+        taker.holder.inc = inc;
+        record = record.takeover(taker, WriteId { inc, n });
+    }
+    let newest = record.unfenced.last().copied();
+    assert_eq!(record.unfenced.len(), MAX_UNFENCED);
+    assert_eq!(newest.map(|term| term.epoch), Some(1_999));
+    let text = record.to_json().unwrap();
+    assert_eq!(Record::parse(text.as_bytes()).unwrap(), record);
+}
+
+#[test]
+fn a_record_that_nobody_would_read_is_not_written() {
+    let mut record = with_foreign_key();
+    let large = "x".repeat(MAX_RECORD_BYTES);
+    record.foreign.insert("note".to_owned(), large.into());
+    assert!(matches!(
+        record.to_json(),
+        Err(RecordError::TooLarge { bytes }) if bytes > MAX_RECORD_BYTES
+    ));
+}
+
+#[test]
 fn causes_of_other_versions_are_kept() {
     let text = serde_json::to_string(&Cause::Other("solar-flare".into())).unwrap();
     assert_eq!(text, r#""solar-flare""#);

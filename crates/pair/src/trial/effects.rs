@@ -15,10 +15,15 @@ impl World {
             Action::Cas { .. } | Action::Create { .. } if away => {
                 Input::CasDone(CasDone::Unknown(lost()))
             }
+            Action::Cas { .. } | Action::Create { .. } if self.arbiter == Arbiter::Full => {
+                Input::CasDone(CasDone::Refused("it is too large".to_owned()))
+            }
             Action::Cas { base, record } if *base == newest => self.replace(newest + 1, record),
             Action::Create { record } if newest == 0 => self.replace(1, record),
             Action::Cas { .. } | Action::Create { .. } => Input::CasDone(CasDone::Conflict),
-            _ if self.arbiter != Arbiter::Answers => Input::RecordRead(RecordRead::Failed(lost())),
+            _ if away || self.arbiter == Arbiter::Mute => {
+                Input::RecordRead(RecordRead::Failed(lost()))
+            }
             _ => {
                 let peer = self.side_files.get(&side.other()).cloned();
                 let now_ms = self.now_ms;
@@ -32,7 +37,9 @@ impl World {
         let mute = self.arbiter == Arbiter::Mute
             || (is_write && (std::mem::take(&mut self.mute_once) || self.chance.percent(5)));
         let answer = match answer {
-            Input::CasDone(_) if mute => Input::CasDone(CasDone::Unknown(lost())),
+            Input::CasDone(done) if mute && !matches!(done, CasDone::Refused(_)) => {
+                Input::CasDone(CasDone::Unknown(lost()))
+            }
             answer => answer,
         };
         self.answer(side, id, answer);

@@ -38,6 +38,7 @@ impl Script {
             ["write", side] => world.client_writes(side.parse().unwrap()),
             ["arbiter", "answers"] => world.arbiter = Arbiter::Answers,
             ["arbiter", "away"] => world.arbiter = Arbiter::Away,
+            ["arbiter", "full"] => world.arbiter = Arbiter::Full,
             ["arbiter", "mute", "once"] => world.mute_once = true,
             ["locks", "do", "not", "work"] => world.locks_work = false,
             ["machines", "differ"] => world.same_boot = false,

@@ -36,6 +36,8 @@ pub(super) enum Arbiter {
     Away,
     /// It does what it is asked, and its answers are lost.
     Mute,
+    /// Records are too large to be written.
+    Full,
 }
 
 /// Settings of a side's process in the world.
