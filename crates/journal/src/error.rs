@@ -24,7 +24,7 @@ pub enum Operation {
     List,
     /// Giving a finished file its name.
     Link,
-    /// Removing a temporary file.
+    /// Removing a temporary or retired file.
     Remove,
     /// Making names durable.
     SyncDirectory,
@@ -218,6 +218,9 @@ pub enum Damage {
     /// No whole batch or record where one must be.
     #[error("no whole record here, though more was written behind it")]
     Record,
+    /// The header says that history begins with a segment that comes after this one.
+    #[error("the header says that history begins with segment {0}, which comes later")]
+    Start(u64),
     /// A batch or record is whole but not the one that must come here.
     #[error("expected entry {expected}, found {found}")]
     Order {

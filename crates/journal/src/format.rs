@@ -10,6 +10,7 @@
 //!
 //! header    0 magic "TNDMJRNL"   8 format u32   12 block size u32   16 epoch u64
 //!          24 incarnation [16]  40 number u64   48 first offset u64 56 checksum u32
+//!  format 2 adds: 60 number of the term's segment that history begins with u64  68 checksum u32
 //!
 //! batch     0 magic "TBAT"   4 checksum u32   8 bytes of records u32  12 records u32
 //!          16 first offset u64                24 record, record, ...
@@ -22,6 +23,11 @@
 //! payload), begun with the identity of the file: epoch, incarnation, number. A batch header's also
 //! covers the number of its block. So bytes that belong to another file or another place never pass.
 //!
+//! A header has format 2 only if it must say that history begins later than with the first file;
+//! so a store of which nothing was ever deleted can be read by versions that know format 1 alone. The
+//! fields of format 1, with their checksum, stand at their place in every format, so that a version
+//! tells a newer format from damage.
+//!
 //! A batch's header exists to tell a torn tail from damage: it shows how far the one unfinished
 //! write may reach, and a valid one further on proves that everything before it was synced.
 
@@ -32,8 +38,10 @@ use crate::names::SegmentName;
 
 /// Size of a block, the unit of writing; no disk in use has larger sectors.
 pub const BLOCK_BYTES: u64 = 4096;
-/// Format written by this version, and the highest it reads.
-pub const FORMAT: u32 = 1;
+/// The highest format that this version reads.
+pub const FORMAT: u32 = 2;
+/// Format of what says nothing of deleted files.
+const FORMAT_WHOLE: u32 = 1;
 /// Largest payload of a record: a message of 100 MiB, or a large transaction, with room to spare. The
 /// bound keeps a damaged length from taking a reader's memory.
 pub const MAX_PAYLOAD_BYTES: usize = 128 * 1024 * 1024;
@@ -48,6 +56,9 @@ pub const MAX_BATCH_BYTES: usize = 160 * 1024 * 1024;
 /// Bytes of a batch before its first record.
 pub const BATCH_HEADER_BYTES: usize = 24;
 const SEGMENT_HEADER_BYTES: usize = 60;
+const START_BYTES: usize = 12;
+/// Bytes of a segment's header that mean something, in any format.
+pub(crate) const HEADER_BYTES: usize = SEGMENT_HEADER_BYTES + START_BYTES;
 const SEGMENT_MAGIC: &[u8; 8] = b"TNDMJRNL";
 const BATCH_MAGIC: &[u8; 4] = b"TBAT";
 /// [`BLOCK_BYTES`] as it stands in a header.
@@ -87,23 +98,36 @@ pub(crate) enum SegmentHeader {
     Known {
         name: SegmentName,
         first_offset: u64,
+        /// The segment of this term that history begins with, if it does not begin with the oldest
+        /// file there is.
+        start: Option<u64>,
     },
     /// Whole, but of a format (or block size) this version does not read.
     Unsupported { format: u32 },
 }
 
 /// Appends the header block of a segment.
-pub(crate) fn put_segment_header(out: &mut Vec<u8>, name: SegmentName, first_offset: u64) {
-    let start = out.len();
+pub(crate) fn put_segment_header(
+    out: &mut Vec<u8>,
+    name: SegmentName,
+    first_offset: u64,
+    start: Option<u64>,
+) {
+    let header_at = out.len();
     out.put_slice(SEGMENT_MAGIC);
-    out.put_u32_le(FORMAT);
+    out.put_u32_le(start.map_or(FORMAT_WHOLE, |_| FORMAT));
     out.put_u32_le(BLOCK_BYTES_FIELD);
     out.put_u64_le(name.term.epoch);
     out.put_slice(&name.term.incarnation);
     out.put_u64_le(name.number);
     out.put_u64_le(first_offset);
-    let checksum = crc32fast::hash(&out[start..]);
+    let checksum = crc32fast::hash(&out[header_at..]);
     out.put_u32_le(checksum);
+    if let Some(start) = start {
+        out.put_u64_le(start);
+        let checksum = start_checksum(&out[header_at..]);
+        out.put_u32_le(checksum);
+    }
     pad_to_block(out);
 }
 
@@ -120,9 +144,14 @@ pub(crate) fn segment_header(bytes: &[u8]) -> Option<SegmentHeader> {
     }
     let format = fields.get_u32_le();
     let block_bytes = fields.get_u32_le();
-    if format != FORMAT || block_bytes != BLOCK_BYTES_FIELD {
+    if !(FORMAT_WHOLE..=FORMAT).contains(&format) || block_bytes != BLOCK_BYTES_FIELD {
         return Some(SegmentHeader::Unsupported { format });
     }
+    let start = if format == FORMAT_WHOLE {
+        None
+    } else {
+        Some(header_start(bytes)?)
+    };
     let epoch = fields.get_u64_le();
     let mut incarnation = [0; 16];
     fields.copy_to_slice(&mut incarnation);
@@ -134,7 +163,22 @@ pub(crate) fn segment_header(bytes: &[u8]) -> Option<SegmentHeader> {
     Some(SegmentHeader::Known {
         name,
         first_offset: fields.get_u64_le(),
+        start,
     })
+}
+
+/// What format 2 adds; nothing if it is not whole.
+fn header_start(bytes: &[u8]) -> Option<u64> {
+    let whole = bytes.get(..HEADER_BYTES)?;
+    let mut fields = whole.get(SEGMENT_HEADER_BYTES..)?;
+    let start = fields.get_u64_le();
+    let covered = whole.get(..HEADER_BYTES - 4)?;
+    (fields.get_u32_le() == start_checksum(covered)).then_some(start)
+}
+
+/// Covers the header up to the checksum's own field.
+fn start_checksum(covered: &[u8]) -> u32 {
+    crc32fast::hash(covered)
 }
 
 /// What a batch's header says.
@@ -292,14 +336,16 @@ mod tests {
     #[test]
     fn segment_header_is_one_block_and_knows_its_name() {
         let mut out = Vec::new();
-        put_segment_header(&mut out, name(4), 99);
+        put_segment_header(&mut out, name(4), 99, None);
         assert_eq!(out.len() as u64, BLOCK_BYTES);
         let known = SegmentHeader::Known {
             name: name(4),
             first_offset: 99,
+            start: None,
         };
         assert_eq!(segment_header(&out), Some(known));
-        out[8] = 2;
+        assert_eq!(out[8], 1, "as any version reads it");
+        out[8] = 3;
         assert_eq!(
             segment_header(&out),
             None,
@@ -309,8 +355,28 @@ mod tests {
         out[56..60].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(
             segment_header(&out),
-            Some(SegmentHeader::Unsupported { format: 2 })
+            Some(SegmentHeader::Unsupported { format: 3 })
         );
+    }
+
+    #[test]
+    fn a_header_that_says_where_history_begins_has_a_format_of_its_own() {
+        let mut out = Vec::new();
+        put_segment_header(&mut out, name(4), 99, Some(3));
+        assert_eq!(out.len() as u64, BLOCK_BYTES);
+        assert_eq!(out[8], 2);
+        let known = SegmentHeader::Known {
+            name: name(4),
+            first_offset: 99,
+            start: Some(3),
+        };
+        assert_eq!(segment_header(&out), Some(known));
+        for at in 0..HEADER_BYTES {
+            let mut changed = out.clone();
+            changed[at] ^= 1;
+            assert_eq!(segment_header(&changed), None, "byte {at}");
+        }
+        assert_eq!(segment_header(&out[..SEGMENT_HEADER_BYTES]), None);
     }
 
     #[test]

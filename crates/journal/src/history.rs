@@ -5,6 +5,10 @@
 //! replaced is set and durable. A process of that term may still write; the files are read only as
 //! far as they went when this looked, and what comes later is in nobody's history.
 //!
+//! A segment's header may say that history begins with some segment of its term. Then everything
+//! before that is retired: it may be there or not, whole or not, and is not opened. In a term's own
+//! segments the last such word counts; the next seal simply no longer names what is retired.
+//!
 //! Nothing is changed on disk. But the sealed term's last segment and the directory are synced: its
 //! last batch may be readable only because this machine's memory still has it, and the next seal
 //! must not name it before it is durable. On a network file system a batch that a dead machine had
@@ -32,6 +36,7 @@ pub struct History {
     sealed_term: Option<TermId>,
     end: Option<Position>,
     torn: Option<TornTail>,
+    retired: Vec<SegmentName>,
     leftovers: Vec<String>,
 }
 
@@ -67,6 +72,12 @@ impl History {
         self.torn.as_ref()
     }
 
+    /// Retired segments that are still there, oldest first. They may be removed once a term that has
+    /// sealed this history has passed its gate.
+    pub fn retired(&self) -> &[SegmentName] {
+        &self.retired
+    }
+
     /// Segments that no seal names: written by terms that had lost. Never read.
     pub fn leftovers(&self) -> &[String] {
         &self.leftovers
@@ -94,27 +105,34 @@ pub fn replay(
     let Some(seal) = listing.newest_seal(storage.as_ref())? else {
         return Ok(History::default());
     };
-    let seen = seen_bytes(storage.as_ref(), listing.newest_segment_of(seal.term))?;
+    let own = OwnSegments::look(storage.as_ref(), &listing, seal.term)?;
+    let sealed = if own.is_start {
+        Vec::new()
+    } else {
+        seal.files.clone()
+    };
     let mut reader = Reader::recover(
         Arc::clone(storage),
-        seal.files.clone(),
-        seal.term,
-        seen.clone(),
+        sealed,
+        own.first,
+        own.seen_bytes.clone(),
     )?;
     while let Some(entry) = next(&mut reader, &seal)? {
         visit(entry);
     }
-    let torn = torn_tail(storage.as_ref(), &reader, seen.len() as u64, seal.term)?;
+    let torn = torn_tail(storage.as_ref(), &reader, &own)?;
     let files = reader.files();
     if let Some(last) = files.last() {
         make_durable(storage.as_ref(), last.file)?;
     }
+    let retired = listing.retired(&seal, &own);
     let leftovers = listing.leftovers(&seal);
     Ok(History {
         files,
         sealed_term: Some(seal.term),
         end: reader.position(),
         torn,
+        retired,
         leftovers,
     })
 }
@@ -132,22 +150,65 @@ fn next(reader: &mut Reader, seal: &Seal) -> Result<Option<Entry>, ReadError> {
     })
 }
 
-/// The length of each segment of the sealed term, up to the newest one listed.
-///
-/// Everything written behind these lengths came after the look and is nobody's. Taken after the
-/// listing: a segment that has a successor in the listing was complete before.
-fn seen_bytes(storage: &dyn Storage, newest: Option<SegmentName>) -> Result<Vec<u64>, ReadError> {
-    let Some(newest) = newest else {
-        return Ok(Vec::new());
-    };
-    let length = |number| {
-        let name = SegmentName { number, ..newest };
-        let opened = SegmentReader::open(storage, name, Bound::Open)?;
-        opened
-            .ok_or_else(|| missing(storage, name, newest))?
-            .length_bytes()
-    };
-    (1..=newest.number).map(length).collect()
+/// The sealed term's own segments as they were when recovery looked.
+struct OwnSegments {
+    /// The first that counts.
+    first: SegmentName,
+    /// Whether history begins with it, so that sealed files and earlier segments are retired.
+    is_start: bool,
+    /// The length of each from the first to the newest one listed.
+    ///
+    /// Everything written behind these lengths came after the look and is nobody's. Taken after the
+    /// listing: a segment that has a successor in the listing was complete before.
+    seen_bytes: Vec<u64>,
+}
+
+impl OwnSegments {
+    fn look(storage: &dyn Storage, listing: &Listing, term: TermId) -> Result<Self, ReadError> {
+        let mut lengths = BTreeMap::new();
+        let mut start = None;
+        for name in listing.segments_of(term) {
+            // One that has gone since was retired, or is missed below.
+            let Some(segment) = SegmentReader::open(storage, name, Bound::Open)? else {
+                continue;
+            };
+            lengths.insert(name.number, segment.length_bytes()?);
+            start = segment.start()?.or(start);
+        }
+        let first = SegmentName {
+            term,
+            number: start.unwrap_or(1),
+        };
+        let Some(newest) = listing.segments_of(term).last() else {
+            return Ok(Self {
+                first,
+                is_start: false,
+                seen_bytes: Vec::new(),
+            });
+        };
+        let length = |number| {
+            let name = SegmentName { term, number };
+            lengths
+                .get(&number)
+                .copied()
+                .ok_or_else(|| missing(storage, name, newest))
+        };
+        Ok(Self {
+            first,
+            is_start: start.is_some(),
+            seen_bytes: (first.number..=newest.number)
+                .map(length)
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The newest one; one before the first if there is none.
+    fn newest(&self) -> SegmentName {
+        SegmentName {
+            number: self.first.number + self.seen_bytes.len() as u64 - 1,
+            ..self.first
+        }
+    }
 }
 
 fn missing(storage: &dyn Storage, name: SegmentName, newest: SegmentName) -> ReadError {
@@ -157,24 +218,19 @@ fn missing(storage: &dyn Storage, name: SegmentName, newest: SegmentName) -> Rea
     }
 }
 
-/// Judges what lies behind the last whole record of the sealed term, which has this many segments.
+/// Judges what lies behind the last whole record of the sealed term.
 fn torn_tail(
     storage: &dyn Storage,
     reader: &Reader,
-    segments: u64,
-    term: TermId,
+    own: &OwnSegments,
 ) -> Result<Option<TornTail>, ReadError> {
-    let newest = SegmentName {
-        term,
-        number: segments,
-    };
+    let newest = own.newest();
     let Some((reached, rest)) = reader.reached()? else {
-        let first = SegmentName { term, number: 1 };
         // The reader found no first segment: it has gone since it was listed, or none was.
-        return if segments == 0 {
+        return if own.seen_bytes.is_empty() {
             Ok(None)
         } else {
-            Err(missing(storage, first, newest))
+            Err(missing(storage, own.first, newest))
         };
     };
     let is_last = reached.name() == newest;
@@ -290,11 +346,22 @@ impl Listing {
         seal::read(storage, epoch)?.ok_or_else(missing).map(Some)
     }
 
-    fn newest_segment_of(&self, term: TermId) -> Option<SegmentName> {
+    /// The segments of a term, oldest first.
+    fn segments_of(&self, term: TermId) -> impl Iterator<Item = SegmentName> {
         self.segments
             .keys()
-            .rfind(|segment| segment.term == term)
+            .filter(move |segment| segment.term == term)
             .copied()
+    }
+
+    fn retired(&self, seal: &Seal, own: &OwnSegments) -> Vec<SegmentName> {
+        let is_retired = |segment: &&SegmentName| {
+            own.is_start
+                && **segment < own.first
+                && (segment.term == seal.term
+                    || seal.files.iter().any(|file| file.file == **segment))
+        };
+        self.segments.keys().filter(is_retired).copied().collect()
     }
 
     fn leftovers(&self, seal: &Seal) -> Vec<String> {

@@ -41,6 +41,22 @@
 //! 5. A failed or short write or sync ends the writer for good; a second sync could claim success
 //!    for pages that the first one dropped.
 //!
+//! # Why retired files may go
+//! History always is a suffix of all that was written: the files from some segment on. That segment
+//! (the mark) begins with a record from which the caller says everything again that older files said
+//! and that still counts; what else the caller must take care of is in the engine's ledger.
+//!
+//! 1. The start is written into the header of a segment that is begun only when everything appended
+//!    before it is durable. So whoever reads that header, torn or whole behind it, finds everything
+//!    that was said again.
+//! 2. Files are removed only when the batch with that header is durable and has passed the gate. So
+//!    a taker, which fences the term before it lists, either finds the header and reads nothing
+//!    older, or finds all the older files.
+//! 3. Every later header repeats the start, and a seal names only what counts. Which of the retired
+//!    files a crash has left does not matter: none of them is opened.
+//! 4. A missing file is no error exactly if it is retired. Of the files that count, those of one term
+//!    have numbers without gaps, and only the very first of them may have a number other than 1.
+//!
 //! A last batch that was durable and rotted later looks like a torn tail. What tells them apart is
 //! the head that the pair's other side has heard of ([`Synced::head`]); comparing is the caller's.
 
@@ -49,6 +65,7 @@ pub mod format;
 pub mod history;
 mod names;
 mod reader;
+pub mod retire;
 pub mod seal;
 mod segment;
 pub mod storage;

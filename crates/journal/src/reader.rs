@@ -34,7 +34,9 @@ pub struct Reader {
     sealed: VecDeque<FileLength>,
     /// The term whose segments are followed once the sealed files are read.
     follow: Option<TermId>,
-    /// Recovery reads the followed segments only as far as it saw them, by number from 1.
+    /// Number of the followed term's first segment: those before it were retired.
+    first_number: u64,
+    /// Recovery reads the followed segments only as far as it saw them, by number from the first.
     seen_bytes: Option<Vec<u64>>,
     /// Entries up to here are not returned.
     after: Option<Position>,
@@ -52,7 +54,8 @@ impl Reader {
     /// Opens a reader over `sealed` files and then the segments of the term `follow`.
     ///
     /// With `after`, it begins with the first entry behind that position, and opens only the
-    /// segments that it needs for this. Followed segments may come into being later.
+    /// segments that it needs for this. Followed segments may come into being later; they are
+    /// followed from the term's first, which must not have been retired.
     pub fn open(
         storage: Arc<dyn Storage>,
         sealed: Vec<FileLength>,
@@ -63,6 +66,7 @@ impl Reader {
             storage,
             sealed: sealed.into(),
             follow,
+            first_number: 1,
             seen_bytes: None,
             after,
             current: None,
@@ -78,16 +82,17 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Opens a reader over `sealed` files and then the segments of a term as far as `seen_bytes`
-    /// tells, one length for each.
+    /// Opens a reader over `sealed` files and then the segments of a term from `first` on, as far as
+    /// `seen_bytes` tells, one length for each.
     pub(crate) fn recover(
         storage: Arc<dyn Storage>,
         sealed: Vec<FileLength>,
-        term: TermId,
+        first: SegmentName,
         seen_bytes: Vec<u64>,
     ) -> Result<Self, ReadError> {
-        let reader = Self::open(storage, sealed, Some(term), None)?;
+        let reader = Self::open(storage, sealed, Some(first.term), None)?;
         Ok(Self {
+            first_number: first.number,
             seen_bytes: Some(seen_bytes),
             ..reader
         })
@@ -169,9 +174,12 @@ impl Reader {
         let Some(term) = self.follow else {
             return Ok(None);
         };
-        let name = SegmentName { term, number: 1 };
+        let name = SegmentName {
+            term,
+            number: self.first_number,
+        };
         let first = self.open_followed(name)?;
-        Ok(first.map(|first| first.expecting(Some(1))))
+        Ok(first.map(|first| first.expecting(self.expected_first(name))))
     }
 
     /// Opens a segment of the followed term; nothing if there is none (yet).
@@ -182,7 +190,8 @@ impl Reader {
         let bound = match &self.seen_bytes {
             None => Bound::Open,
             Some(seen) => {
-                let index = usize::try_from(name.number.saturating_sub(1)).ok();
+                let index = name.number.checked_sub(self.first_number);
+                let index = index.and_then(|index| usize::try_from(index).ok());
                 match index.and_then(|index| seen.get(index)) {
                     Some(bytes) => Bound::Seen(*bytes),
                     None => return Ok(None),
@@ -219,7 +228,8 @@ impl Reader {
     fn expected_first(&self, name: SegmentName) -> Option<u64> {
         match self.previous {
             Some((previous, next_offset)) if previous.successor() == name => Some(next_offset),
-            // The first file read after skipping others: nothing is known of those.
+            // The first file read after others that were skipped or retired: nothing is known of
+            // those.
             _ => (name.number == 1).then_some(1),
         }
     }

@@ -10,16 +10,23 @@
 //! ]}
 //! crc32 0a1b2c3d
 //! ```
+//!
+//! The first file need not be the first of its term: the ones before it may have been retired. Such
+//! a seal has format 2.
 
 use std::io;
 
 use serde::Deserialize;
 
 use crate::error::{Damage, Operation, ReadError, WriteError};
-use crate::format::{BLOCK_BYTES, FORMAT};
+use crate::format::BLOCK_BYTES;
 use crate::names::{FileLength, SegmentName, TermId, seal_name};
 use crate::storage::{Storage, open_if_there, path_of, read_full, write_whole};
 
+/// The highest format that this version reads.
+const FORMAT: u32 = 2;
+/// Format of a seal whose first file is the first of its term.
+const FORMAT_WHOLE: u32 = 1;
 /// Largest seal that is read: about 500,000 files, far above what compaction leaves.
 const MAX_SEAL_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -149,6 +156,8 @@ enum Problem {
 
 fn encode(seal: &Seal) -> String {
     let TermId { epoch, incarnation } = seal.term;
+    let is_whole = seal.files.first().is_none_or(|file| file.file.number == 1);
+    let format = if is_whole { FORMAT_WHOLE } else { FORMAT };
     // Only digits and names of segments: nothing here needs escaping.
     let files: Vec<String> = seal
         .files
@@ -158,7 +167,7 @@ fn encode(seal: &Seal) -> String {
         })
         .collect();
     let text = format!(
-        "{{\"format\":{FORMAT},\"epoch\":{epoch},\"incarnation\":\"{:032x}\",\"files\":[\n{}\n]}}\n",
+        "{{\"format\":{format},\"epoch\":{epoch},\"incarnation\":\"{:032x}\",\"files\":[\n{}\n]}}\n",
         u128::from_be_bytes(incarnation),
         files.join(",\n"),
     );
@@ -171,7 +180,7 @@ fn decode(bytes: &[u8]) -> Result<Seal, Problem> {
     let wrong = |problem: String| Problem::Damage(Damage::SealText(problem));
     let FormatText { format } =
         serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
-    if format != FORMAT {
+    if !(FORMAT_WHOLE..=FORMAT).contains(&format) {
         return Err(Problem::Format(format));
     }
     let text: SealText = serde_json::from_str(json).map_err(|error| wrong(error.to_string()))?;
@@ -184,7 +193,7 @@ fn decode(bytes: &[u8]) -> Result<Seal, Problem> {
         let file = name.parse().map_err(|error| wrong(format!("{error}")))?;
         let file = FileLength { file, length_bytes };
         let previous = files.last().copied();
-        if !may_follow(previous, file) || file.file.term.epoch >= term.epoch {
+        if !may_follow(previous, file, format) || file.file.term.epoch >= term.epoch {
             return Err(wrong(format!("{name}, which cannot stand there")));
         }
         files.push(file);
@@ -201,13 +210,14 @@ fn checked(bytes: &[u8]) -> Option<&str> {
     (line == format!("crc32 {checksum:08x}")).then_some(json)
 }
 
-/// Files stand in the order of their entries, the segments of a term without gaps from its first.
-fn may_follow(previous: Option<FileLength>, next: FileLength) -> bool {
+/// Files stand in the order of their entries, the segments of a term without gaps from its first; in
+/// format 2 the first file of all may have any number.
+fn may_follow(previous: Option<FileLength>, next: FileLength, format: u32) -> bool {
     let SegmentName { term, number } = next.file;
     let in_order = match previous.map(|previous| previous.file) {
         Some(previous) if previous.term == term => previous.successor() == next.file,
         Some(previous) => previous.term.epoch < term.epoch && number == 1,
-        None => number == 1,
+        None => number == 1 || format > FORMAT_WHOLE,
     };
     in_order && next.length_bytes > BLOCK_BYTES
 }
@@ -242,6 +252,7 @@ mod tests {
         for files in [
             vec![],
             vec![file(3, 1, 5000), file(3, 2, 4097), file(8, 1, 70_000)],
+            vec![file(3, 7, 5000), file(3, 8, 4097), file(8, 1, 70_000)],
         ] {
             let seal = seal(files);
             assert!(decode(encode(&seal).as_bytes()).is_ok_and(|read| read == seal));
@@ -268,7 +279,8 @@ mod tests {
     #[test]
     fn files_out_of_order_are_refused() {
         for files in [
-            vec![file(3, 2, 5000)],
+            vec![file(3, 2, 5000), file(3, 4, 5000)],
+            vec![file(3, 2, 5000), file(4, 2, 5000)],
             vec![file(3, 1, 5000), file(3, 3, 5000)],
             vec![file(3, 1, 5000), file(3, 1, 5000)],
             vec![file(4, 1, 5000), file(3, 1, 5000)],
@@ -284,10 +296,23 @@ mod tests {
         }
     }
 
+    /// What versions wrote that never retired a file.
+    #[test]
+    fn in_the_first_format_a_term_begins_with_its_first_file() {
+        let text = encode(&seal(vec![file(3, 7, 5000)]));
+        assert!(text.starts_with("{\"format\":2,"));
+        let (json, _) = text.trim_end().rsplit_once('\n').unwrap();
+        let json = json.replacen("\"format\":2", "\"format\":1", 1) + "\n";
+        let text = format!("{json}crc32 {:08x}\n", crc32fast::hash(json.as_bytes()));
+        let read = decode(text.as_bytes());
+        assert!(matches!(read, Err(Problem::Damage(Damage::SealText(_)))));
+        assert!(encode(&seal(vec![file(3, 1, 5000)])).starts_with("{\"format\":1,"));
+    }
+
     #[test]
     fn a_newer_format_is_told_as_such() {
-        let text = "{\"format\":2,\"new\":true}\n";
+        let text = "{\"format\":3,\"new\":true}\n";
         let text = format!("{text}crc32 {:08x}\n", crc32fast::hash(text.as_bytes()));
-        assert!(matches!(decode(text.as_bytes()), Err(Problem::Format(2))));
+        assert!(matches!(decode(text.as_bytes()), Err(Problem::Format(3))));
     }
 }

@@ -188,6 +188,9 @@ impl SegmentReader {
             Some(SegmentHeader::Known { name, .. }) if name != self.name => {
                 Err(self.damaged(0, Damage::Identity))
             }
+            Some(SegmentHeader::Known {
+                start: Some(start), ..
+            }) if start > self.name.number => Err(self.damaged(0, Damage::Start(start))),
             Some(SegmentHeader::Known { first_offset, .. }) => {
                 let expected = self.expected_first.unwrap_or(first_offset);
                 if expected != first_offset {
@@ -203,6 +206,22 @@ impl SegmentReader {
                 Ok(self.first_offset)
             }
         }
+    }
+
+    /// The segment of its term that its header says history begins with, read by itself.
+    ///
+    /// Nothing if the header says no such thing or is not one; what is wrong with it is told by those
+    /// who read the segment.
+    pub(crate) fn start(&self) -> Result<Option<u64>, ReadError> {
+        let mut bytes = [0; format::HEADER_BYTES];
+        let read = read_full(self.file.as_ref(), &mut bytes, 0);
+        let read = read.map_err(|source| self.failed(source))?;
+        Ok(match format::segment_header(&bytes[..read]) {
+            Some(SegmentHeader::Known { name, start, .. }) if name == self.name => {
+                start.filter(|start| *start <= name.number)
+            }
+            Some(SegmentHeader::Known { .. } | SegmentHeader::Unsupported { .. }) | None => None,
+        })
     }
 
     /// The next whole record; nothing if there is none at the cursor, which then stays.

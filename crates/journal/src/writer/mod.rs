@@ -11,6 +11,13 @@
 //! [`Synced`] tells what is still queued, which is the moment to go on. How far the queue grows
 //! beyond [`Options::queue_bytes`] is then bounded by what the caller reads between two looks.
 
+//! # Retiring old files
+//! The caller says everything that is still true again, behind a *mark* ([`Writer::append_mark`]),
+//! then lets history *start* there ([`Writer::append_start`]): from then on each new segment's header
+//! says that history begins with the segment of the mark, and recovery skips all before it. Files may
+//! be removed only once the record of the start has passed the gate (rule 8): a taker that does not
+//! know of the start still needs them.
+
 mod output;
 mod queue;
 mod thread;
@@ -23,9 +30,9 @@ use bytes::Bytes;
 
 use crate::error::WriteError;
 use crate::format::{MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES};
-use crate::names::{FileLength, Position, TermId};
-use crate::seal;
+use crate::names::{FileLength, Position, SegmentName, TermId};
 use crate::storage::Storage;
+use crate::{retire, seal};
 use queue::Queue;
 
 /// What a term's writer does when, in numbers.
@@ -58,6 +65,18 @@ pub struct Record {
     pub kind: u8,
     /// Its content, at most [`MAX_PAYLOAD_BYTES`].
     pub payload: Bytes,
+}
+
+/// What a record does to the segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Role {
+    /// Nothing.
+    #[default]
+    Plain,
+    /// Begins a segment that history can be made to begin with.
+    Mark,
+    /// Begins a segment that says that history begins with the one of the last mark.
+    Start,
 }
 
 /// What the writer's thread reports, in order.
@@ -95,6 +114,9 @@ pub enum AppendError {
     /// The writer failed before.
     #[error("the journal has failed: {0}")]
     Failed(#[source] Arc<WriteError>),
+    /// History was to start at a mark, but none was appended since it last did.
+    #[error("the journal of term {0} has no mark at which history could start")]
+    NothingMarked(TermId),
     /// A payload is too large for a record.
     #[error("a record of kind {kind} has {bytes} bytes, at most {limit} are stored in one", limit = MAX_PAYLOAD_BYTES)]
     TooLarge {
@@ -112,6 +134,7 @@ pub enum AppendError {
 /// [`Writer::close`].
 #[derive(Debug)]
 pub struct Writer {
+    storage: Arc<dyn Storage>,
     queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
@@ -129,20 +152,21 @@ impl Writer {
     ) -> Result<Self, WriteError> {
         let seal = seal::read(storage.as_ref(), term.epoch);
         let seal = seal.map_err(|error| WriteError::Seal(Box::new(error)))?;
-        if seal.is_none_or(|seal| seal.term != term) {
+        let Some(seal) = seal.filter(|seal| seal.term == term) else {
             return Err(WriteError::NotSealed {
                 path: storage.path().to_owned(),
                 term,
             });
-        }
+        };
         let options = Options {
             batch_bytes: options.batch_bytes.min(MAX_BATCH_BYTES),
             ..options
         };
-        let queue = Arc::new(Queue::new(term, options));
-        let output = output::Output::new(storage, term, options.segment_bytes);
+        let queue = Arc::new(Queue::new(term, options, seal.files));
+        let output = output::Output::new(Arc::clone(&storage), term, options.segment_bytes);
         let thread = thread::spawn(Arc::clone(&queue), output, on_event)?;
         Ok(Self {
+            storage,
             queue,
             thread: Some(thread),
         })
@@ -154,7 +178,56 @@ impl Writer {
     /// none. With no records it answers with the position of the last one appended before (offset 0
     /// if there is none).
     pub fn append(&self, records: Vec<Record>) -> Result<Position, AppendError> {
-        self.queue.append(records)
+        self.queue.append(records, Role::Plain)
+    }
+
+    /// Queues records as [`Writer::append`] does; the first of them begins a new segment, at which
+    /// history can be made to start.
+    pub fn append_mark(&self, records: Vec<Record>) -> Result<Position, AppendError> {
+        self.queue.append(records, Role::Mark)
+    }
+
+    /// Queues a record that begins a new segment, whose header says that history begins with the
+    /// segment of the last mark.
+    ///
+    /// Everything that counts and stands before the mark must have been appended again since.
+    pub fn append_start(&self, record: Record) -> Result<Position, AppendError> {
+        self.queue.append(vec![record], Role::Start)
+    }
+
+    /// The segments that make up history: those of earlier terms, and of this one those with durable
+    /// entries, from the one that history begins with.
+    pub fn files(&self) -> Vec<FileLength> {
+        self.queue.files()
+    }
+
+    /// Size up to which a segment is filled.
+    pub fn segment_bytes(&self) -> u64 {
+        self.queue.segment_bytes()
+    }
+
+    /// Notes retired segments that were found when history was read ([`crate::History::retired`]).
+    pub fn add_retired(&self, files: impl IntoIterator<Item = SegmentName>) {
+        self.queue.add_retired(files);
+    }
+
+    /// Removes the segments before the one that history begins with; answers which. What could not be
+    /// removed is tried again with the next call. Blocks.
+    ///
+    /// To be called only when the record of the newest start has passed the gate, or this term has and
+    /// no start was appended in it yet.
+    pub fn remove_retired(&self) -> Result<Vec<SegmentName>, WriteError> {
+        let files = self.queue.take_retired();
+        if files.is_empty() {
+            return Ok(files);
+        }
+        match retire::remove(self.storage.as_ref(), &files) {
+            Ok(()) => Ok(files),
+            Err(error) => {
+                self.queue.add_retired(files);
+                Err(error)
+            }
+        }
     }
 
     /// Position of the last entry appended, offset 0 if there is none.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::Role;
 use super::queue::Numbered;
 use crate::error::{Operation, WriteError};
 use crate::format::{
@@ -24,6 +25,10 @@ pub(super) struct Output {
     segment_bytes: u64,
     segment: Option<Segment>,
     segments: u64,
+    /// The segment that history can be made to begin with.
+    mark: Option<SegmentName>,
+    /// The segment that history begins with, as every header from then on says.
+    start: Option<SegmentName>,
     buffer: Vec<u8>,
 }
 
@@ -43,6 +48,7 @@ pub(super) struct Written {
     pub(super) entries: u32,
     pub(super) bytes: u64,
     pub(super) head: FileLength,
+    pub(super) start: Option<SegmentName>,
 }
 
 impl Output {
@@ -53,6 +59,8 @@ impl Output {
             segment_bytes,
             segment: None,
             segments: 0,
+            mark: None,
+            start: None,
             buffer: Vec::new(),
         }
     }
@@ -61,15 +69,21 @@ impl Output {
     pub(super) fn write(&mut self, batch: &[Numbered]) -> Result<Written, WriteError> {
         let record_bytes = batch.iter().map(Numbered::record_bytes).sum::<usize>();
         let batch_bytes = block_end((BATCH_HEADER_BYTES + record_bytes) as u64);
-        let fitting = self
-            .segment
-            .take()
-            .filter(|segment| segment.end_byte + batch_bytes <= self.segment_bytes);
+        let role = batch.first().map(|record| record.role).unwrap_or_default();
+        let fitting = self.segment.take().filter(|segment| {
+            role == Role::Plain && segment.end_byte + batch_bytes <= self.segment_bytes
+        });
         let is_new = fitting.is_none();
         let mut segment = match fitting {
             Some(segment) => segment,
             None => self.create_segment()?,
         };
+        match role {
+            Role::Plain => {}
+            Role::Mark => self.mark = Some(segment.name),
+            // Everything appended since the mark is durable: the batch before this one was synced.
+            Role::Start => self.start = self.mark.take().or(self.start),
+        }
         let written = self.put_batch(&mut segment, batch, record_bytes)?;
         let path = path_of(self.storage.as_ref(), &segment.name);
         let synced = segment.file.sync_data();
@@ -114,7 +128,8 @@ impl Output {
         self.buffer.clear();
         self.buffer.shrink_to(KEPT_BUFFER_BYTES);
         if segment.end_byte == 0 {
-            put_segment_header(&mut self.buffer, segment.name, first_offset);
+            let start = self.start.map(|start| start.number);
+            put_segment_header(&mut self.buffer, segment.name, first_offset, start);
         }
         let batch_start = self.buffer.len();
         self.buffer.resize(batch_start + BATCH_HEADER_BYTES, 0);
@@ -122,6 +137,7 @@ impl Output {
             offset,
             kind,
             payload,
+            role: _,
         } in batch
         {
             let place = (self.term.epoch, *offset);
@@ -153,6 +169,7 @@ impl Output {
                 file: segment.name,
                 length_bytes: header.end_byte(batch_at),
             },
+            start: self.start,
         })
     }
 }

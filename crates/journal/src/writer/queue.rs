@@ -6,10 +6,10 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{AppendError, Options, Record};
+use super::{AppendError, Options, Record, Role};
 use crate::error::WriteError;
 use crate::format::{MAX_PAYLOAD_BYTES, RECORD_HEADER_BYTES};
-use crate::names::{Position, TermId};
+use crate::names::{FileLength, Position, SegmentName, TermId};
 
 /// A record that has its offset.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Numbered {
     pub(super) offset: u64,
     pub(super) kind: u8,
     pub(super) payload: Bytes,
+    pub(super) role: Role,
 }
 
 impl Numbered {
@@ -43,6 +44,12 @@ struct State {
     queued_bytes: u64,
     appended: u64,
     durable: u64,
+    /// Whether a segment was marked as one that history can begin with.
+    marked: bool,
+    /// What is written, by earlier terms too, from the segment that history begins with.
+    files: Vec<FileLength>,
+    /// What was written before that segment and is still there.
+    retired: Vec<SegmentName>,
     phase: Phase,
 }
 
@@ -57,12 +64,16 @@ enum Phase {
 }
 
 impl Queue {
-    pub(super) fn new(term: TermId, options: Options) -> Self {
+    /// A queue for a term that builds on these files.
+    pub(super) fn new(term: TermId, options: Options, files: Vec<FileLength>) -> Self {
         let state = State {
             records: VecDeque::new(),
             queued_bytes: 0,
             appended: 0,
             durable: 0,
+            marked: false,
+            files,
+            retired: Vec::new(),
             phase: Phase::Open,
         };
         let (work, progress) = (Condvar::new(), Condvar::new());
@@ -75,7 +86,12 @@ impl Queue {
         }
     }
 
-    pub(super) fn append(&self, records: Vec<Record>) -> Result<Position, AppendError> {
+    /// Queues records; the first of them gets the role.
+    pub(super) fn append(
+        &self,
+        records: Vec<Record>,
+        mut role: Role,
+    ) -> Result<Position, AppendError> {
         if let Some(large) = records
             .iter()
             .find(|record| record.payload.len() > MAX_PAYLOAD_BYTES)
@@ -92,12 +108,20 @@ impl Queue {
             Phase::Closing | Phase::Abandoned => return Err(AppendError::Closed(self.term)),
             Phase::Failed(error) => return Err(AppendError::Failed(Arc::clone(error))),
         }
+        match role {
+            _ if records.is_empty() => {}
+            Role::Plain => {}
+            Role::Mark => state.marked = true,
+            Role::Start if !state.marked => return Err(AppendError::NothingMarked(self.term)),
+            Role::Start => state.marked = false,
+        }
         for Record { kind, payload } in records {
             state.appended += 1;
             let record = Numbered {
                 offset: state.appended,
                 kind,
                 payload,
+                role: std::mem::take(&mut role),
             };
             state.queued_bytes += record.record_bytes() as u64;
             state.records.push_back(record);
@@ -182,7 +206,8 @@ impl Queue {
         let mut bytes = 0;
         while let Some(record) = state.records.pop_front() {
             bytes += record.record_bytes();
-            if !batch.is_empty() && bytes > self.options.batch_bytes {
+            let is_next = bytes > self.options.batch_bytes || record.role != Role::Plain;
+            if !batch.is_empty() && is_next {
                 state.records.push_front(record);
                 break;
             }
@@ -191,9 +216,40 @@ impl Queue {
         !batch.is_empty()
     }
 
+    pub(super) fn files(&self) -> Vec<FileLength> {
+        self.lock().files.clone()
+    }
+
+    pub(super) fn take_retired(&self) -> Vec<SegmentName> {
+        std::mem::take(&mut self.lock().retired)
+    }
+
+    pub(super) fn add_retired(&self, files: impl IntoIterator<Item = SegmentName>) {
+        self.lock().retired.extend(files);
+    }
+
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
+    }
+
     /// Notes that a batch is durable; answers with what is still queued.
-    pub(super) fn synced(&self, batch: &[Numbered]) -> u64 {
+    pub(super) fn synced(
+        &self,
+        batch: &[Numbered],
+        head: FileLength,
+        start: Option<SegmentName>,
+    ) -> u64 {
         let mut state = self.lock();
+        match state.files.last_mut() {
+            Some(last) if last.file == head.file => *last = head,
+            _ => state.files.push(head),
+        }
+        if let Some(start) = start {
+            let kept = state.files.partition_point(|file| file.file < start);
+            let retired = state.files.drain(..kept).map(|file| file.file);
+            let retired: Vec<SegmentName> = retired.collect();
+            state.retired.extend(retired);
+        }
         if let Some(last) = batch.last() {
             state.durable = last.offset;
         }

@@ -41,7 +41,7 @@ fn run(queue: &Queue, mut output: Output, mut on_event: impl FnMut(JournalEvent)
             }
         };
         let took = began.elapsed();
-        let queued_bytes = queue.synced(&batch);
+        let queued_bytes = queue.synced(&batch, written.head, written.start);
         on_event(JournalEvent::Synced(Synced {
             durable: Position {
                 epoch: written.head.file.term.epoch,

@@ -12,5 +12,6 @@ mod damage;
 mod faults;
 mod follow;
 mod group_commit;
+mod retire;
 mod support;
 mod terms;
