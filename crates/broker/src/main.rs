@@ -8,11 +8,13 @@
 //!             │ while this side serves
 //!             ▼
 //!  core ── ports, connections, sessions ──► engine ──► journal
+//!  broadcast ── tells clients by multicast where it serves
 //!  http ── health and the pair's state, in every role
 //! ```
 //! Decisions about who is active are made in the `pair` crate, decisions about messages in `engine`; this
 //! program joins them with sockets, files and clocks.
 
+mod broadcast;
 mod cli;
 mod core;
 mod exit;

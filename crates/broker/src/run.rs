@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
+use crate::broadcast;
 use crate::core::{Auth, Topology};
 use crate::exit;
 use crate::ha::{self, Driver, DriverParts, Reporter, StepsParts, Store};
@@ -200,6 +201,7 @@ fn driver(
         engine: crate::settings::engine(&instance.configuration),
         auth: Auth::new(instance.authenticator.clone()),
         topology: announced,
+        broadcasts: broadcast::Group::all(&instance.configuration),
         protocol: ServerConfig {
             ttl_override_ms: (limits.connection_ttl_override_ms >= 0)
                 .then_some(limits.connection_ttl_override_ms),

@@ -72,7 +72,7 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
             ha.arbiter.display()
         )));
     }
-    let node_id = node_id()?;
+    let node_id = crate::random::uuid().map_err(Failure::unavailable)?;
     arbiter.create(&Record::first(&node_id, Mode::SharedStore));
     match arbiter.read().map_err(Failure::unavailable)? {
         Some(found) => Ok(format!(
@@ -85,22 +85,6 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
             ha.arbiter.display()
         ))),
     }
-}
-
-/// A random UUID (version 4) as text: the node ID of a new pair.
-fn node_id() -> Result<String, Failure> {
-    let mut bytes: [u8; 16] = crate::random::bytes().map_err(Failure::unavailable)?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    ))
 }
 
 fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {

@@ -20,6 +20,7 @@ use super::auth::Auth;
 use super::connection::{self, Shared};
 use super::engine_task::{EngineTask, MAX_QUEUED_REQUESTS};
 use super::topology::Topology;
+use crate::broadcast;
 
 /// How long to wait after the kernel refused to accept, which it does when descriptors are used up.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
@@ -40,6 +41,8 @@ pub(crate) struct ServingParts {
     pub auth: Auth,
     /// What clients are told about the pair.
     pub topology: watch::Receiver<Topology>,
+    /// Where the pair is announced to clients that do not know it.
+    pub broadcasts: Vec<broadcast::Group>,
     /// Set-up of each connection.
     pub protocol: core_protocol::server::ServerConfig,
     /// Messages in all queues, for the status page.
@@ -110,6 +113,11 @@ impl Serving {
                 serving.connections.clone(),
             );
             serving.acceptors.spawn(accepting);
+        }
+        for group in parts.broadcasts {
+            let announcing =
+                broadcast::announce(group, shared.topology.clone(), serving.closed.clone());
+            serving.acceptors.spawn(announcing);
         }
         serving.acceptors.close();
         serving.engine.close();

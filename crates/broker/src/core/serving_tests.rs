@@ -25,6 +25,10 @@ struct Term {
 
 /// Serves on a port of its own; with `open` every synced entry passes the gate at once.
 async fn term(open: bool) -> Term {
+    announced_term(open, Vec::new()).await
+}
+
+async fn announced_term(open: bool, broadcasts: Vec<broadcast::Group>) -> Term {
     let dir = tempfile::tempdir().unwrap();
     let storage: Arc<dyn Storage> = Arc::new(Directory::open(dir.path()).unwrap());
     let id = TermId {
@@ -70,6 +74,7 @@ async fn term(open: bool) -> Term {
         listeners: vec![listener],
         auth: Auth::new(auth),
         topology: announce.subscribe(),
+        broadcasts,
         protocol: core_protocol::server::ServerConfig::default(),
         messages: watch::channel(0).0,
         on_failure: Box::new(|error| panic!("{error}")),
@@ -195,4 +200,18 @@ async fn a_wrong_password_is_refused() {
         .map(|_| ());
     let text = refused.unwrap_err().to_string();
     assert!(text.contains("AMQ229031"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_term_is_announced_until_it_is_drained() {
+    let (group, mut listener) = broadcast::tests::heard_group(Duration::from_millis(100));
+    let term = announced_term(true, vec![group]).await;
+    let announcement = listener.next(PATIENCE).await.unwrap();
+    assert_eq!(announcement.node_id, "00000000-0000-4000-8000-000000000001");
+    tokio::time::timeout(PATIENCE, term.serving.drain())
+        .await
+        .unwrap();
+    listener.forget();
+    let late = listener.next(Duration::from_millis(500)).await;
+    assert!(late.is_none(), "announced after the end: {late:?}");
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::store::{ENTRIES_BEFORE_ENGINE, Loaded, Store};
+use crate::broadcast;
 use crate::core::{Auth, ReservedPort, Serving, ServingParts, Topology};
 use crate::instance::ClientPort;
 
@@ -40,6 +41,8 @@ pub(crate) struct StepsParts {
     pub auth: Auth,
     /// What clients are told of the pair.
     pub topology: watch::Receiver<Topology>,
+    /// Where the active announces itself.
+    pub broadcasts: Vec<broadcast::Group>,
     /// Set-up of each connection.
     pub protocol: core_protocol::server::ServerConfig,
     /// Messages in all queues.
@@ -321,6 +324,7 @@ impl Steps {
             listeners,
             auth: self.parts.auth.clone(),
             topology: self.parts.topology.clone(),
+            broadcasts: self.parts.broadcasts.clone(),
             protocol: self.parts.protocol.clone(),
             messages: self.parts.messages.clone(),
             on_failure: Box::new(move |error| {
