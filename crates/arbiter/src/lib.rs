@@ -14,5 +14,5 @@ mod side_file;
 mod term_file;
 
 pub use directory::{DirectoryArbiter, Outcome, ReadError};
-pub use side_file::SideFile;
+pub use side_file::{SideFile, SideLock};
 pub use term_file::{Mark, Probe, TermFile, TermFileError};

@@ -1,19 +1,27 @@
 //! What each side leaves in the arbiter's folder for the other: where it is, and that it is about to end.
 //!
-//! A hint, never evidence: nothing about who is active may be concluded from it.
+//! Each process also holds the lock of `side.SIDE.lock` for its life, because a killed one leaves its file as it
+//! was. All of it is a hint, never evidence: nothing about who is active may be concluded from it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 
 use pair::{Incarnation, PeerInfo, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{DirectoryArbiter, sync_dir};
+use crate::lock;
 
 /// Format number of the file.
 const FORMAT: u32 = 1;
 /// Largest file read.
 const MAX_BYTES: u64 = 64 * 1024;
+
+/// The lock of a side, held by one of its processes until this is dropped.
+#[derive(Debug)]
+pub struct SideLock {
+    _locked: File,
+}
 
 /// What a side says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,12 +79,13 @@ impl SideFile {
         format!("{}:{}", self.host, self.port)
     }
 
-    /// What the pair's state machine is told of it.
-    pub fn peer_info(&self) -> PeerInfo {
+    /// What the pair's state machine is told of it, with what its lock says.
+    pub fn peer_info(&self, alive: bool) -> PeerInfo {
         PeerInfo {
             connector: self.connector(),
             inc: self.inc,
             leaving: self.leaving,
+            alive,
         }
     }
 }
@@ -92,6 +101,28 @@ impl DirectoryArbiter {
         let mut text = Vec::new();
         file.take(MAX_BYTES).read_to_end(&mut text)?;
         Ok(serde_json::from_slice(&text).ok())
+    }
+
+    /// Takes the lock of `side` for this process; `None` if another process has it. The file stays for ever: two
+    /// processes that locked two files of one name would not see each other.
+    pub fn hold_side(&self, side: Side) -> io::Result<Option<SideLock>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.dir().join(lock_name(side)))?;
+        Ok(lock::try_exclusive(&file)?.then_some(SideLock { _locked: file }))
+    }
+
+    /// Whether a process of `side` holds its lock.
+    pub fn is_side_alive(&self, side: Side) -> io::Result<bool> {
+        let path = self.dir().join(lock_name(side));
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => lock::is_held(&file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Replaces what `side` says of itself, whole.
@@ -112,6 +143,10 @@ impl DirectoryArbiter {
             let _ = fs::remove_file(&temporary);
         })
     }
+}
+
+fn lock_name(side: Side) -> String {
+    format!("side.{side}.lock")
 }
 
 fn name(side: Side) -> String {

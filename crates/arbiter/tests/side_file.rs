@@ -27,7 +27,7 @@ fn a_side_reads_what_the_other_left() {
         Some(&file)
     );
     assert_eq!(arbiter.read_side(Side::Backup).unwrap(), None);
-    let seen = file.peer_info();
+    let seen = file.peer_info(true);
     assert_eq!(
         (seen.connector.as_str(), seen.inc, seen.leaving),
         ("127.0.0.1:61616", inc, false)
@@ -41,7 +41,7 @@ fn a_side_reads_what_the_other_left() {
             .read_side(Side::Primary)
             .unwrap()
             .unwrap()
-            .peer_info()
+            .peer_info(true)
             .leaving
     );
     assert!(
@@ -63,4 +63,23 @@ fn what_is_no_side_file_reads_as_none() {
         fs::write(dir.path().join("side.backup"), text).unwrap();
         assert_eq!(arbiter.read_side(Side::Backup).unwrap(), None, "{text}");
     }
+}
+
+#[test]
+fn a_side_is_alive_while_one_of_its_processes_holds_its_lock() {
+    let dir = TempDir::new().unwrap();
+    let (one, other) = (
+        DirectoryArbiter::open(dir.path()).unwrap(),
+        DirectoryArbiter::open(dir.path()).unwrap(),
+    );
+    let alive = |side| other.is_side_alive(side).unwrap();
+    assert!(!alive(Side::Primary));
+    let held = one.hold_side(Side::Primary).unwrap().unwrap();
+    assert!(other.hold_side(Side::Primary).unwrap().is_none());
+    assert!(alive(Side::Primary) && alive(Side::Primary) && !alive(Side::Backup));
+    drop(held);
+    assert!(!alive(Side::Primary));
+    let again = other.hold_side(Side::Primary).unwrap();
+    assert!(again.is_some(), "a restarted side takes it again");
+    assert!(one.read().unwrap().is_none(), "a lock file is no record");
 }

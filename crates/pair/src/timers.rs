@@ -18,7 +18,7 @@ pub struct Timers {
     pub probe_ms: u64,
     /// How long a side that handed over leaves the term to the other.
     pub handover_ms: u64,
-    /// How long a side refuses to hand over again after the other did not take.
+    /// How long a request to hand over waits after the other side did not take.
     pub unused_handover_ms: u64,
     /// First wait before a returned primary asks again after a handover it did not use; doubles.
     pub ask_again_ms: u64,

@@ -39,12 +39,19 @@ pub(crate) fn arbiter(
     std::thread::Builder::new()
         .name("arbiter".to_owned())
         .spawn(move || {
+            // Held for the life of the process; tried again until its predecessor's is gone.
+            let mut own_lock = None;
             for job in inbox {
                 let input = match job {
                     ArbiterJob::Read => {
+                        if own_lock.is_none() {
+                            own_lock = arbiter.hold_side(side).ok().flatten();
+                        }
                         // A side file that cannot be read is as good as none: it is only a hint.
                         let peer = arbiter.read_side(side.other()).ok().flatten();
-                        let peer = peer.map(|file| file.peer_info());
+                        let peer = peer.map(|file| {
+                            file.peer_info(arbiter.is_side_alive(side.other()).unwrap_or(false))
+                        });
                         if answers.send(Input::PeerFile(peer)).is_err() {
                             return;
                         }

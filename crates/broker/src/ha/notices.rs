@@ -23,6 +23,7 @@ pub(crate) fn log(side: Side, notice: &Notice) {
         | Notice::TookOver { .. }
         | Notice::HandingOver { .. }
         | Notice::AskedForFailback { .. }
+        | Notice::SwitchoverWaits { .. }
         | Notice::RecordRecreated { .. }
         | Notice::ArbiterBack => info!("{notice}"),
         Notice::TakeoverLost { .. }

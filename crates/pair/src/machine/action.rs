@@ -237,6 +237,13 @@ pub enum Notice {
     },
     /// A request was refused, by this side.
     RefusedSwitchover(Refused),
+    /// A request is not obeyed yet, because of something that passes.
+    SwitchoverWaits {
+        /// The request.
+        id: String,
+        /// What speaks against it.
+        reason: String,
+    },
     /// This returned primary asks for a failback.
     AskedForFailback {
         /// The request.
@@ -336,6 +343,9 @@ impl fmt::Display for Notice {
             }
             Self::RefusedSwitchover(Refused { id, reason }) => {
                 write!(f, "refuses request {id}: {reason}")
+            }
+            Self::SwitchoverWaits { id, reason } => {
+                write!(f, "request {id} waits: {reason}")
             }
             Self::AskedForFailback { id } => write!(f, "asks for a failback (request {id})"),
             Self::FailbackRefused { reason } => write!(f, "the failback was refused: {reason}"),

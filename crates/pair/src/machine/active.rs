@@ -100,7 +100,7 @@ impl Machine {
             return false;
         };
         let Some(wanted) = newest.record.wanted_now().cloned() else {
-            self.handover.wanted_since_ms = None;
+            self.handover.noticed = None;
             return false;
         };
         if !self.lane.is_idle() {
@@ -114,8 +114,13 @@ impl Machine {
                 });
                 self.drain(term, gap, Work::DrainingFor { to: wanted.to })
             }
-            Objection::NotYet { until_ms } => {
-                self.wake(Some(until_ms));
+            Objection::NotYet { reason, until_ms } => {
+                self.wake(until_ms);
+                if self.handover.noticed.as_ref() != Some(&wanted.id) {
+                    self.handover.noticed = Some(wanted.id.clone());
+                    let id = wanted.id;
+                    self.notice(Notice::SwitchoverWaits { id, reason });
+                }
                 false
             }
             Objection::Refuse(reason) => {
@@ -128,7 +133,9 @@ impl Machine {
         }
     }
 
-    fn objection(&mut self, wanted: &Wanted) -> Objection {
+    /// What speaks against a request. It is refused only for what lasts: a refusal ends it for the
+    /// whole epoch, and whoever asked does not ask again.
+    fn objection(&self, wanted: &Wanted) -> Objection {
         let now_ms = self.now.mono_ms;
         let side = self.config.side;
         if wanted.to == side {
@@ -137,20 +144,25 @@ impl Machine {
         if wanted.is_failback() && !self.config.allow_failback {
             return Objection::Refuse(format!("allow-failback is false on the {side}"));
         }
-        if now_ms < self.handover.refuse_until_ms {
-            let to = wanted.to;
-            return Objection::Refuse(format!("the {to} did not use a handover just now"));
+        if now_ms < self.handover.not_before_ms {
+            return Objection::NotYet {
+                reason: format!("the {} did not use a handover just now", wanted.to),
+                until_ms: Some(self.handover.not_before_ms),
+            };
         }
-        // Its file may be a moment behind its request; without it nobody is there to take over.
-        if self.peer.as_ref().is_some_and(|peer| !peer.leaving) {
+        // A hint for availability, never evidence: wrong in either direction it costs a request or
+        // a moment of service, and who takes over is decided without it.
+        if self
+            .peer
+            .as_ref()
+            .is_some_and(|peer| peer.alive && !peer.leaving)
+        {
             return Objection::None;
         }
-        let since_ms = *self.handover.wanted_since_ms.get_or_insert(now_ms);
-        let until_ms = since_ms + self.config.timers.lost_after_ms;
-        if now_ms < until_ms {
-            return Objection::NotYet { until_ms };
+        Objection::NotYet {
+            reason: format!("the {} is not running", wanted.to),
+            until_ms: None,
         }
-        Objection::Refuse(format!("the {} is not running", wanted.to))
     }
 
     fn drain(&mut self, term: Term, gap: Gap, work: Work) -> bool {
@@ -164,6 +176,10 @@ impl Machine {
 /// What speaks against a request.
 enum Objection {
     None,
-    NotYet { until_ms: u64 },
+    /// Something that passes: by itself then, or with the next look at the other side.
+    NotYet {
+        reason: String,
+        until_ms: Option<u64>,
+    },
     Refuse(String),
 }

@@ -199,4 +199,7 @@ pub struct PeerInfo {
     pub inc: Incarnation,
     /// Whether it has said that it is about to end.
     pub leaving: bool,
+    /// Whether a process of that side holds the side's lock: a killed one leaves its file behind.
+    /// False if that could not be seen. A hint for availability, never evidence for safety.
+    pub alive: bool,
 }

@@ -205,14 +205,14 @@ enum Ports {
 }
 
 /// What this process remembers of a handover it made.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Handover {
     /// The term it let go of.
     let_go: Option<LetGo>,
-    /// The other side did not take over; until then requests are refused.
-    refuse_until_ms: u64,
-    /// Since when a request waits for the other side's file.
-    wanted_since_ms: Option<u64>,
+    /// The other side did not take over; until then requests wait.
+    not_before_ms: u64,
+    /// The waiting request that people were told of.
+    noticed: Option<String>,
 }
 
 /// A term that was handed over.

@@ -82,8 +82,7 @@ impl Machine {
             inc: self.config.inc,
         };
         if let Some(let_go) = self.unused_handover() {
-            self.handover.refuse_until_ms =
-                self.now.mono_ms + self.config.timers.unused_handover_ms;
+            self.handover.not_before_ms = self.now.mono_ms + self.config.timers.unused_handover_ms;
             self.notice(Notice::HandoverUnused { to: let_go.to });
         }
         self.notice(Notice::TakingOver {

@@ -114,7 +114,7 @@ impl Machine {
             .unwrap_or_default();
         let replaced = unfenced.last().copied();
         self.handover.let_go = None;
-        self.handover.wanted_since_ms = None;
+        self.handover.noticed = None;
         self.asking.asked = None;
         self.notice(Notice::TookOver {
             term,

@@ -25,7 +25,9 @@ impl World {
                 Input::RecordRead(RecordRead::Failed(lost()))
             }
             _ => {
+                let alive = self.is_running(side.other());
                 let peer = self.side_files.get(&side.other()).cloned();
+                let peer = peer.map(|peer| PeerInfo { alive, ..peer });
                 let now_ms = self.now_ms;
                 let input = Box::new(Input::PeerFile(peer));
                 self.at(now_ms, Event::Learn { side, id, input });
@@ -91,6 +93,7 @@ impl World {
                         connector,
                         inc,
                         leaving,
+                        alive: true,
                     },
                 );
                 None
