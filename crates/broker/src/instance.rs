@@ -76,6 +76,8 @@ pub(crate) struct ClientPort {
     pub host: String,
     /// Port to listen on.
     pub port: u16,
+    /// Connections at the same time; absent: as many as the process can have.
+    pub connections_allowed: Option<usize>,
 }
 
 impl ClientPort {
@@ -275,6 +277,11 @@ fn client_ports(configuration: &Configuration) -> Vec<ClientPort> {
             name: acceptor.name.clone(),
             host: acceptor.host.clone(),
             port: acceptor.port,
+            // -1 means no limit; the text was checked when the file was read.
+            connections_allowed: acceptor
+                .parameters
+                .get("connectionsAllowed")
+                .and_then(|allowed| allowed.parse().ok()),
         })
         .collect()
 }

@@ -18,6 +18,10 @@ use crate::stored::{Position, Queued, Taken};
 /// Messages looked at or delivered in one go: a few milliseconds of work.
 const BUDGET: usize = 4096;
 
+/// A message with a multiple of this costs as much as that many: some MiB are delivered in one go, after which the
+/// driver may find that a connection has enough.
+const BYTES_PER_STEP: usize = 2048;
+
 impl Engine {
     /// Delivers from every queue that may have something to deliver.
     pub(crate) fn dispatch_dirty(&mut self, now_ms: u64, effects: &mut Effects) {
@@ -72,7 +76,11 @@ impl Engine {
                 Search::Nothing => passed = Some(turn),
                 Search::Unfinished => return false,
                 Search::Found(position) => {
-                    *budget = budget.saturating_sub(1);
+                    let bytes = queue
+                        .ready
+                        .get(&position)
+                        .map_or(0, |queued| queued.stored.message.encoded_len());
+                    *budget = budget.saturating_sub(1 + bytes / BYTES_PER_STEP);
                     self.deliver(now_ms, id, turn, position, effects);
                     passed = None;
                 }
@@ -207,6 +215,7 @@ impl Engine {
             }
             browser.spend(&queued.stored);
             let (message, message_id) = (queued.stored.message.clone(), queued.stored.id);
+            *budget = budget.saturating_sub(message.encoded_len() / BYTES_PER_STEP);
             let depends = queued.stored.record;
             let after = self.gate(key.session, depends);
             effects.effects.push(Effect::Deliver {

@@ -1,6 +1,6 @@
 //! Acceptors and connectors, and the parameters of their URLs (rows marked as attributes).
 
-use super::{Row, Scope, Value};
+use super::{Row, SMALL, Scope, Value};
 use Value::{Bool, Name, Text};
 
 const SYSTEM: &str = "the system's own values are good; nothing is tuned by hand";
@@ -90,13 +90,7 @@ const ACCEPTOR_URL: &[Row] = &[
         "the proxy protocol is not served",
     )
     .attribute(),
-    Row::later(
-        "connectionsAllowed",
-        Text,
-        &["-1"],
-        "connections are not counted yet",
-    )
-    .attribute(),
+    Row::used("connectionsAllowed", SMALL).attribute(),
     Row::later("connectionTtl", Text, &["-1"], TTL).attribute(),
     Row::later("connectionTtlMin", Text, &["-1"], TTL).attribute(),
     Row::later("connectionTtlMax", Text, &["-1"], TTL).attribute(),

@@ -4,13 +4,14 @@
 //! stop its own pings, and a client that floods is slowed down by its own socket. Protocol decisions are the
 //! machine's, message decisions the engine's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use broker_config::{AuthError, Identity};
 use bytes::BytesMut;
 use core_protocol::packet::{
     DisconnectConsumer, DisconnectReason, Packet, SessProducerCredits, SessProducerFailCredits,
@@ -22,10 +23,14 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, warn};
 
 use super::auth::Auth;
-use super::engine_task::{Outbox, ToEngine};
+use super::engine_task::ToEngine;
+use super::flow::{self, Inbox, MAX_ANSWERS, Outbox};
+use super::hints::hint;
+use super::log_limit::LogLimit;
 use super::session::{Answered, Session, Step};
 use super::topology::Topology;
 
@@ -33,6 +38,11 @@ use super::topology::Topology;
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes waiting for a client that does not read, above which nothing more is taken for it.
 const MAX_UNSENT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of answers to what was just read, above which a client that does not read them is not read either. Answers
+/// to pings of many years.
+const MAX_OWN_ANSWER_BYTES: usize = 1024 * 1024;
+/// Sessions that one connection may ask for before the first is answered; clients ask for one at a time.
+const MAX_SESSIONS_ASKED: usize = 16;
 /// How long a connection that is sent away may take to read its farewell.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -50,6 +60,8 @@ pub(crate) struct Shared {
     pub closing: CancellationToken,
     /// Cancelled when nothing further may leave, not even what waits to be written.
     pub abandon: CancellationToken,
+    /// Lines about connections that were closed for what they sent.
+    pub closed_lines: LogLimit,
     /// Names for sessions and connections; 0 is the broker's own.
     pub next_key: AtomicU64,
     /// Zero of the machines' clock.
@@ -69,13 +81,16 @@ impl Shared {
 /// Serves one accepted connection until either side ends it.
 pub(crate) async fn serve(stream: TcpStream, remote: SocketAddr, shared: Arc<Shared>) {
     let key = ConnectionKey(shared.key());
-    let (outbox, effects) = mpsc::unbounded_channel();
+    let (outbox, effects) = flow::channel(key);
     let connection = Connection {
         key,
         remote,
         machine: ServerConnection::new(shared.protocol.clone(), shared.now_ms()),
         sessions: BTreeMap::new(),
         channels: BTreeMap::new(),
+        asked: VecDeque::new(),
+        checking: None,
+        gone: Vec::new(),
         outbox,
         shared: Arc::clone(&shared),
     };
@@ -83,7 +98,10 @@ pub(crate) async fn serve(stream: TcpStream, remote: SocketAddr, shared: Arc<Sha
     match ended {
         Ok(()) => debug!(%remote, "connection ended"),
         Err(Ended::Protocol(error)) => {
-            warn!(%remote, "AMQ222216: connection closed: {error}");
+            if let Some(more) = shared.closed_lines.admit(Instant::now()) {
+                let hint = hint(&error);
+                warn!(%remote, "AMQ222216: connection closed: {error}{hint}{more}");
+            }
         }
         Err(Ended::Socket(error)) => {
             debug!(%remote, "AMQ222061: connection lost: {error}");
@@ -116,6 +134,9 @@ impl From<ConnectionError> for Ended {
     }
 }
 
+/// A check of user and password under way; ends with the connection.
+type Check = AbortOnDropHandle<Result<Identity, AuthError>>;
+
 struct Connection {
     key: ConnectionKey,
     remote: SocketAddr,
@@ -123,16 +144,18 @@ struct Connection {
     /// By channel.
     sessions: BTreeMap<i64, Session>,
     channels: BTreeMap<SessionKey, i64>,
+    /// Sessions asked for, in their order; the answer to each names none.
+    asked: VecDeque<SessionRequest>,
+    /// The first of them, while its user is checked.
+    checking: Option<(SessionRequest, Check)>,
+    /// Sessions that have ended, to be told to the engine.
+    gone: Vec<SessionKey>,
     outbox: Outbox,
     shared: Arc<Shared>,
 }
 
 impl Connection {
-    async fn run(
-        mut self,
-        mut stream: TcpStream,
-        mut effects: mpsc::UnboundedReceiver<(SessionKey, Effect)>,
-    ) -> Result<(), Ended> {
+    async fn run(mut self, mut stream: TcpStream, mut effects: Inbox) -> Result<(), Ended> {
         let shared = Arc::clone(&self.shared);
         let (mut reader, mut writer) = stream.split();
         let mut unsent = BytesMut::new();
@@ -151,7 +174,7 @@ impl Connection {
             },
             Err(ended @ (Ended::Protocol(_) | Ended::Socket(_))) => return Err(ended),
         }
-        while let Ok((session, effect)) = effects.try_recv() {
+        while let Some((session, effect)) = effects.try_recv() {
             self.carry_out(session, effect);
         }
         let node_id = shared.topology.borrow().node_id.clone();
@@ -169,43 +192,53 @@ impl Connection {
         reader: &mut ReadHalf<'_>,
         writer: &mut WriteHalf<'_>,
         unsent: &mut BytesMut,
-        effects: &mut mpsc::UnboundedReceiver<(SessionKey, Effect)>,
+        effects: &mut Inbox,
     ) -> Result<Over, Ended> {
         let shared = Arc::clone(&self.shared);
         let mut topology = shared.topology.clone();
         topology.mark_unchanged();
         let mut input = BytesMut::with_capacity(READ_BYTES);
+        let mut own_answers = 0_usize;
         loop {
             self.collect_output(unsent);
             let room = unsent.len() < MAX_UNSENT_BYTES;
+            // Read on while deliveries cannot be written: a client that is slow to take them lives all the same.
+            let readable = own_answers < MAX_OWN_ANSWER_BYTES && effects.answers() < MAX_ANSWERS;
+            // Then its silence is ours: it waits for answers that the engine holds back.
+            let held_back = !readable && unsent.is_empty();
             let wake = self.wake();
             tokio::select! {
                 biased;
                 () = shared.abandon.cancelled() => return Ok(Over::Closed),
                 () = shared.closing.cancelled() => return Ok(Over::SendAway),
                 written = writer.write_buf(unsent), if !unsent.is_empty() => {
-                    if written.map_err(Ended::Socket)? == 0 {
+                    let written = written.map_err(Ended::Socket)?;
+                    if written == 0 {
                         return Ok(Over::Closed);
                     }
+                    own_answers = own_answers.saturating_sub(written);
                 }
                 effect = effects.recv(), if room => match effect {
                     Some((session, effect)) => {
                         self.carry_out(session, effect);
                         // What else is there goes out with the same write.
                         while self.machine.output_len() < MAX_UNSENT_BYTES {
-                            let Ok((session, effect)) = effects.try_recv() else { break };
+                            let Some((session, effect)) = effects.try_recv() else { break };
                             self.carry_out(session, effect);
                         }
+                        self.report(effects).await?;
                     }
                     None => return Err(Ended::EngineGone),
                 },
-                read = reader.read_buf(&mut input), if room => {
+                checked = checked(&mut self.checking) => self.session_checked(checked).await?,
+                read = reader.read_buf(&mut input), if readable => {
                     if read.map_err(Ended::Socket)? == 0 {
                         return Ok(Over::Closed);
                     }
                     self.machine.handle_input(input.split().freeze(), shared.now_ms())?;
                     input.reserve(READ_BYTES);
                     self.handle_events().await?;
+                    own_answers += self.machine.output_len();
                 }
                 changed = topology.changed() => {
                     if changed.is_err() {
@@ -216,7 +249,7 @@ impl Connection {
                         self.machine.send_topology(&now.member(), false);
                     }
                 }
-                () = tokio::time::sleep(wake) => self.machine.handle_timeout(shared.now_ms())?,
+                () = tokio::time::sleep(wake), if !held_back => self.machine.handle_timeout(shared.now_ms())?,
             }
         }
     }
@@ -248,7 +281,7 @@ impl Connection {
                     let topology = self.shared.topology.borrow().clone();
                     self.machine.send_topology(&topology.member(), true);
                 }
-                Event::SessionRequested(request) => self.open_session(*request).await?,
+                Event::SessionRequested(request) => self.ask_for_session(*request),
                 Event::Session { channel, packet } => {
                     if let Some(session) = self.sessions.get_mut(&channel) {
                         let step = session.take(*packet);
@@ -261,33 +294,67 @@ impl Connection {
         Ok(())
     }
 
-    async fn open_session(&mut self, request: SessionRequest) -> Result<(), Ended> {
-        let request = request.session;
-        let channel = request.channel;
-        if request.xa {
+    fn ask_for_session(&mut self, request: SessionRequest) {
+        let channel = request.session.channel;
+        if request.session.xa {
             self.machine.refuse_session(
                 channel,
                 core_protocol::exception::NOT_IMPLEMENTED,
                 "XA sessions are not served by this broker: use a local transaction",
             );
-            return Ok(());
+        } else if self.asked.len() >= MAX_SESSIONS_ASKED {
+            self.machine.refuse_session(
+                channel,
+                core_protocol::exception::ILLEGAL_STATE,
+                &format!(
+                    "{MAX_SESSIONS_ASKED} sessions of this connection wait to be opened: ask for more when they are"
+                ),
+            );
+        } else {
+            self.asked.push_back(request);
+            self.check_next();
         }
-        let password = request
-            .password
-            .as_ref()
-            .map(|secret| secret.expose().to_owned());
-        let identity = match self.shared.auth.check(request.user.clone(), password).await {
-            Ok(identity) => identity,
-            Err(error) => {
-                info!(remote = %self.remote, "AMQ222216: session refused: {error}");
-                self.machine.refuse_session(
-                    channel,
-                    core_protocol::exception::SECURITY,
-                    &format!("AMQ229031: {error}"),
-                );
-                return Ok(());
-            }
+    }
+
+    /// Checks who asks beside everything else: a check is slow, and its answer may be delayed on purpose.
+    fn check_next(&mut self) {
+        if self.checking.is_some() {
+            return;
+        }
+        let Some(request) = self.asked.pop_front() else {
+            return;
         };
+        let user = request.session.user.clone();
+        let password = request.session.password.as_ref();
+        let password = password.map(|secret| secret.expose().to_owned());
+        let (auth, remote) = (self.shared.auth.clone(), self.remote);
+        let check = tokio::spawn(async move { auth.check(remote, user, password).await });
+        self.checking = Some((request, AbortOnDropHandle::new(check)));
+    }
+
+    async fn session_checked(&mut self, checked: Result<Identity, AuthError>) -> Result<(), Ended> {
+        let Some((request, _)) = self.checking.take() else {
+            return Ok(());
+        };
+        match checked {
+            Ok(identity) => self.open_session(request, identity).await?,
+            Err(error) => self.machine.refuse_session(
+                request.session.channel,
+                core_protocol::exception::SECURITY,
+                &format!("AMQ229031: {error}"),
+            ),
+        }
+        self.check_next();
+        Ok(())
+    }
+
+    async fn open_session(
+        &mut self,
+        request: SessionRequest,
+        identity: Identity,
+    ) -> Result<(), Ended> {
+        let request = request.session;
+        let channel = request.channel;
         let key = SessionKey(self.shared.key());
         let open = Request {
             session: key,
@@ -311,6 +378,17 @@ impl Connection {
         self.sessions.insert(channel, Session::new(key));
         self.channels.insert(key, channel);
         self.machine.accept_session(channel);
+        Ok(())
+    }
+
+    /// Tells the engine what it must know of what was just taken.
+    async fn report(&mut self, effects: &Inbox) -> Result<(), Ended> {
+        for session in std::mem::take(&mut self.gone) {
+            self.tell(ToEngine::SessionGone(session)).await?;
+        }
+        if effects.pause_is_over() {
+            self.tell(ToEngine::Resume(self.key)).await?;
+        }
         Ok(())
     }
 
@@ -357,6 +435,7 @@ impl Connection {
                         self.machine.close_session(channel);
                         self.sessions.remove(&channel);
                         self.channels.remove(&key);
+                        self.gone.push(key);
                     }
                     Answered::Nothing => {}
                 }
@@ -403,6 +482,15 @@ impl Connection {
             // The engine's task keeps these two to itself.
             Effect::ManagementRequest { .. } | Effect::Notice(_) => {}
         }
+    }
+}
+
+/// What the check under way finds; never, if there is none.
+async fn checked(checking: &mut Option<(SessionRequest, Check)>) -> Result<Identity, AuthError> {
+    match checking {
+        // Only a panic of the check ends it without an answer; that is no reason to let anyone in.
+        Some((_, check)) => check.await.unwrap_or(Err(AuthError::WrongCredentials)),
+        None => std::future::pending().await,
     }
 }
 

@@ -19,8 +19,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use super::flow::Outbox;
 use super::management;
-use super::release::HeldBack;
+use super::release::{HeldBack, address_of};
 
 /// Requests handled between two looks at the gate; bounds the time in which no effect is released.
 const MAX_BATCH: usize = 512;
@@ -28,12 +29,11 @@ const MAX_BATCH: usize = 512;
 pub(crate) const MAX_QUEUED_REQUESTS: usize = 4096;
 /// How often the number of messages is counted for the status page.
 const COUNT_PERIOD: Duration = Duration::from_secs(1);
+/// Effects of one batch above which they are offered before the batch is finished; then too many for one connection
+/// are noticed.
+const MAX_EFFECTS: usize = 4096;
 /// The session by which the broker itself sends; clients get keys from 1.
 const OWN_SESSION: SessionKey = SessionKey(0);
-
-/// Where the effects for one connection's sessions go. Deliveries are bounded by the consumers' credits,
-/// answers by the requests the client may have in flight.
-pub(crate) type Outbox = mpsc::UnboundedSender<(SessionKey, Effect)>;
 
 /// What connections send to the engine.
 #[derive(Debug)]
@@ -47,6 +47,10 @@ pub(crate) enum ToEngine {
     },
     /// A request of a session that is open.
     Request(Box<Request>),
+    /// A session ended and its answer has left.
+    SessionGone(SessionKey),
+    /// A connection that had too many deliveries waiting has few again.
+    Resume(ConnectionKey),
     /// A connection ended: its sessions are closed as failed.
     ConnectionClosed(ConnectionKey),
 }
@@ -200,12 +204,25 @@ impl Running {
                             .or_default()
                             .push(request.session);
                     }
-                    self.outboxes.insert(request.session, outbox);
+                    let session = request.session;
+                    let paused = outbox.is_paused();
+                    self.outboxes.insert(session, outbox);
                     self.engine.handle(now, *request, &mut self.effects);
+                    if paused {
+                        self.tell_engine(session, Command::Pause);
+                    }
                 }
                 ToEngine::Request(request) => {
                     self.engine.handle(now, *request, &mut self.effects);
                 }
+                ToEngine::SessionGone(session) => {
+                    if let Some(outbox) = self.outboxes.remove(&session)
+                        && let Some(sessions) = self.connections.get_mut(&outbox.connection())
+                    {
+                        sessions.retain(|other| *other != session);
+                    }
+                }
+                ToEngine::Resume(connection) => self.resume(connection),
                 ToEngine::ConnectionClosed(connection) => {
                     for session in self.connections.remove(&connection).unwrap_or_default() {
                         self.outboxes.remove(&session);
@@ -219,17 +236,56 @@ impl Running {
                     self.engine.handle(now, request, &mut self.effects);
                 }
             }
+            if self.effects.effects.len() >= MAX_EFFECTS {
+                self.carry_out()?;
+            }
         }
         self.carry_out()
     }
 
+    fn pause(&mut self, connection: ConnectionKey) {
+        for session in self
+            .connections
+            .get(&connection)
+            .cloned()
+            .unwrap_or_default()
+        {
+            self.tell_engine(session, Command::Pause);
+        }
+    }
+
+    fn resume(&mut self, connection: ConnectionKey) {
+        for session in self
+            .connections
+            .get(&connection)
+            .cloned()
+            .unwrap_or_default()
+        {
+            // It may have paused again since.
+            let paused = self.outboxes.get(&session).is_some_and(Outbox::is_paused);
+            if !paused {
+                self.tell_engine(session, Command::Resume);
+            }
+        }
+    }
+
+    fn tell_engine(&mut self, session: SessionKey, command: Command) {
+        let request = Request {
+            session,
+            token: engine::NO_REPLY,
+            command,
+        };
+        self.engine.handle(unix_ms(), request, &mut self.effects);
+    }
+
     /// Appends the records, then offers the effects to the gate.
     fn carry_out(&mut self) -> Result<(), String> {
-        // A management answer is a send of its own, which has effects of its own.
+        // A management answer is a send of its own, which has effects of its own; so has a pause of deliveries,
+        // which lets others have them.
         loop {
             self.append()?;
             let asked = self.offer();
-            if asked.is_empty() {
+            if asked.is_empty() && self.effects.effects.is_empty() {
                 return Ok(());
             }
             for answer in asked {
@@ -262,6 +318,7 @@ impl Running {
     /// Offers the effects to the gate; returns the answers to management requests.
     fn offer(&mut self) -> Vec<Message> {
         let mut answers = Vec::new();
+        let mut full = Vec::new();
         let mut effects = std::mem::take(&mut self.effects.effects);
         for effect in effects.drain(..) {
             match effect {
@@ -284,6 +341,13 @@ impl Running {
                 | Effect::ConsumerClosed { .. }
                 | Effect::ProducerCredits { .. }) => {
                     let outboxes = &self.outboxes;
+                    let outbox =
+                        address_of(&effect).and_then(|(session, _)| outboxes.get(&session));
+                    if let Some(outbox) = outbox
+                        && outbox.count(&effect)
+                    {
+                        full.push(outbox.connection());
+                    }
                     self.held.offer(effect, &mut |session, effect| {
                         hand_over(outboxes, session, effect);
                     });
@@ -292,6 +356,9 @@ impl Running {
         }
         // The emptied vector keeps its memory for the next batch.
         self.effects.effects = effects;
+        for connection in full {
+            self.pause(connection);
+        }
         answers
     }
 
@@ -328,8 +395,7 @@ impl Running {
 
 fn hand_over(outboxes: &BTreeMap<SessionKey, Outbox>, session: SessionKey, effect: Effect) {
     if let Some(outbox) = outboxes.get(&session) {
-        // A connection that has ended reads no more; the engine is told so by its own message.
-        let _ = outbox.send((session, effect));
+        outbox.send(session, effect);
     }
 }
 

@@ -2,9 +2,14 @@
 //!
 //! All of this exists only while this side serves; it is made anew for every term and dropped with it.
 
+mod admission;
 mod auth;
+mod backoff;
 mod connection;
 mod engine_task;
+mod flow;
+mod hints;
+mod log_limit;
 mod management;
 mod ports;
 mod queues;

@@ -52,9 +52,21 @@ pub(crate) enum PortError {
     },
 }
 
+/// A port on which clients are accepted.
+#[derive(Debug)]
+pub(crate) struct OpenPort {
+    /// Where they come in.
+    pub listener: TcpListener,
+    /// What it is for, as given to [`ReservedPort::reserve`].
+    pub user: String,
+    /// Connections at the same time; absent: as many as the process can have.
+    pub connections_allowed: Option<usize>,
+}
+
 /// A port that is reserved and closed.
 #[derive(Debug)]
 pub(crate) struct ReservedPort {
+    connections_allowed: Option<usize>,
     socket: Socket,
     host: String,
     port: u16,
@@ -80,6 +92,7 @@ impl ReservedPort {
         };
         let socket = bind().map_err(|source| refused(host, port, user, source))?;
         Ok(Self {
+            connections_allowed: None,
             socket,
             host: host.to_owned(),
             port,
@@ -87,9 +100,18 @@ impl ReservedPort {
         })
     }
 
+    /// Limits the connections it will have at the same time.
+    pub(crate) fn allowing(self, connections: Option<usize>) -> Self {
+        Self {
+            connections_allowed: connections,
+            ..self
+        }
+    }
+
     /// Opens the port: from here on clients are accepted.
-    pub(crate) fn open(self) -> Result<TcpListener, PortError> {
+    pub(crate) fn open(self) -> Result<OpenPort, PortError> {
         let Self {
+            connections_allowed,
             socket,
             host,
             port,
@@ -100,6 +122,11 @@ impl ReservedPort {
             .set_reuse_address(true)
             .and_then(|()| socket.listen(LISTEN_BACKLOG))
             .and_then(|()| TcpListener::from_std(socket.into()))
+            .map(|listener| OpenPort {
+                listener,
+                user: user.clone(),
+                connections_allowed,
+            })
             .map_err(|source| refused(&host, port, &user, source))
     }
 }

@@ -53,7 +53,7 @@ impl HeldBack {
 }
 
 /// Whom an effect is for and the record it depends on; `None` for what does not leave the process.
-fn address_of(effect: &Effect) -> Option<(SessionKey, u64)> {
+pub(super) fn address_of(effect: &Effect) -> Option<(SessionKey, u64)> {
     match effect {
         Effect::Reply { session, after, .. }
         | Effect::Deliver { session, after, .. }

@@ -10,15 +10,17 @@ use std::time::Instant;
 
 use engine::Engine;
 use journal::Writer;
-use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
+use super::admission::{Admission, Entrance};
 use super::auth::Auth;
 use super::connection::{self, Shared};
 use super::engine_task::{EngineTask, MAX_QUEUED_REQUESTS};
+use super::log_limit::LogLimit;
+use super::ports::OpenPort;
 use super::topology::Topology;
 use crate::broadcast;
 
@@ -36,7 +38,7 @@ pub(crate) struct ServingParts {
     /// Offset of the newest entry that may be acknowledged; moved by the pair's driver.
     pub gate: watch::Receiver<u64>,
     /// Ports to accept on.
-    pub listeners: Vec<TcpListener>,
+    pub listeners: Vec<OpenPort>,
     /// Who may come in.
     pub auth: Auth,
     /// What clients are told about the pair.
@@ -103,11 +105,15 @@ impl Serving {
             closing: serving.send_away.clone(),
             abandon: serving.abandon.clone(),
             next_key: AtomicU64::new(1),
+            closed_lines: LogLimit::default(),
             started: Instant::now(),
         });
-        for listener in parts.listeners {
+        let admission = Admission::of_process();
+        for port in parts.listeners {
+            let entrance = admission.entrance(port.user.clone(), port.connections_allowed);
             let accepting = accept(
-                listener,
+                port,
+                entrance,
                 Arc::clone(&shared),
                 serving.closed.clone(),
                 serving.connections.clone(),
@@ -154,27 +160,54 @@ impl Serving {
 }
 
 async fn accept(
-    listener: TcpListener,
+    port: OpenPort,
+    entrance: Entrance,
     shared: Arc<Shared>,
     closed: CancellationToken,
     connections: TaskTracker,
 ) {
+    let OpenPort { listener, user, .. } = port;
+    let full = LogLimit::default();
+    let mut stuck = false;
     loop {
         let accepted = tokio::select! {
             () = closed.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
-        match accepted {
-            Ok((stream, remote)) => {
+        let (stream, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Said once, however often it is tried again.
+                if !stuck {
+                    warn!(
+                        "{user} cannot accept connections: {error}; it goes on trying. If file descriptors are used up, raise the limit of the process (`ulimit -n`, LimitNOFILE= of systemd)"
+                    );
+                }
+                stuck = true;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        if std::mem::take(&mut stuck) {
+            info!("{user} accepts connections again");
+        }
+        match entrance.admit() {
+            Ok(place) => {
                 // Small packets in both directions wait for each other; the client sets this too.
                 if let Err(error) = stream.set_nodelay(true) {
                     debug!(%remote, "no TCP_NODELAY: {error}");
                 }
-                connections.spawn(connection::serve(stream, remote, Arc::clone(&shared)));
+                let serving = connection::serve(stream, remote, Arc::clone(&shared));
+                connections.spawn(async move {
+                    serving.await;
+                    drop(place);
+                });
             }
-            Err(error) => {
-                warn!("a connection could not be accepted: {error}");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+            // Closed at once: a client that waits in vain would not try the other broker.
+            Err(reason) => {
+                if let Some(more) = full.admit(Instant::now()) {
+                    warn!(%remote, "connection refused: {reason}{more}");
+                }
             }
         }
     }

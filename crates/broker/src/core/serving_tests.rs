@@ -12,6 +12,9 @@ use journal::{Directory, JournalEvent, Options, Seal, Storage, TermId};
 
 use super::*;
 
+#[path = "hostile_tests.rs"]
+mod hostile;
+
 const WINDOW_BYTES: u32 = 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -25,10 +28,10 @@ struct Term {
 
 /// Serves on a port of its own; with `open` every synced entry passes the gate at once.
 async fn term(open: bool) -> Term {
-    announced_term(open, Vec::new()).await
+    term_with(open, |_| {}).await
 }
 
-async fn announced_term(open: bool, broadcasts: Vec<broadcast::Group>) -> Term {
+async fn term_with(open: bool, change: impl FnOnce(&mut ServingParts)) -> Term {
     let dir = tempfile::tempdir().unwrap();
     let storage: Arc<dyn Storage> = Arc::new(Directory::open(dir.path()).unwrap());
     let id = TermId {
@@ -53,7 +56,7 @@ async fn announced_term(open: bool, broadcasts: Vec<broadcast::Group>) -> Term {
         }
     })
     .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let topology = Topology {
         node_id: "00000000-0000-4000-8000-000000000001".into(),
@@ -66,19 +69,25 @@ async fn announced_term(open: bool, broadcasts: Vec<broadcast::Group>) -> Term {
     };
     let users = Users::parse("users", "admin = password").unwrap();
     let auth = Authenticator::new(users, Roles::default(), Some(guest));
-    let serving = Serving::start(ServingParts {
+    let mut parts = ServingParts {
         engine: Engine::new(EngineConfig::new(1)),
         writer: Arc::new(writer),
         base: 0,
         gate: gate.subscribe(),
-        listeners: vec![listener],
+        listeners: vec![OpenPort {
+            listener,
+            user: "acceptor 'test'".into(),
+            connections_allowed: None,
+        }],
         auth: Auth::new(auth),
         topology: announce.subscribe(),
-        broadcasts,
+        broadcasts: Vec::new(),
         protocol: core_protocol::server::ServerConfig::default(),
         messages: watch::channel(0).0,
         on_failure: Box::new(|error| panic!("{error}")),
-    });
+    };
+    change(&mut parts);
+    let serving = Serving::start(parts);
     Term {
         serving,
         port,
@@ -205,7 +214,7 @@ async fn a_wrong_password_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_term_is_announced_until_it_is_drained() {
     let (group, mut listener) = broadcast::tests::heard_group(Duration::from_millis(100));
-    let term = announced_term(true, vec![group]).await;
+    let term = term_with(true, |parts| parts.broadcasts = vec![group]).await;
     let announcement = listener.next(PATIENCE).await.unwrap();
     assert_eq!(announcement.node_id, "00000000-0000-4000-8000-000000000001");
     tokio::time::timeout(PATIENCE, term.serving.drain())

@@ -229,7 +229,8 @@ impl Steps {
         for port in &self.parts.ports {
             let reserved = ReservedPort::reserve(&port.host, port.port, &port.user())
                 .map_err(|error| error.to_string())?;
-            self.reserved.push(reserved);
+            self.reserved
+                .push(reserved.allowing(port.connections_allowed));
         }
         Ok(())
     }
