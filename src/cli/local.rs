@@ -2,18 +2,19 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
+use pair::Side;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::ask::{order, status};
 use super::{Exit, Refusal, run};
-use crate::local::control::{Order, Reply, Target, client};
+use crate::api::duration::{BadDuration, GoDuration};
+use crate::local::control::{Order, Target};
 use crate::local::demo::{self, DemoEnd, DemoError, DemoOptions};
 use crate::local::program;
 use crate::local::setup::{Options, SetupError};
-use crate::local::snapshot::Snapshot;
-use crate::local::time::now;
-use crate::local::view::View;
 use crate::render::placement::BACKUP_PORT_OFFSET;
 
 /// What can be done with a pair on this machine.
@@ -35,6 +36,12 @@ pub(super) enum Local {
     Stop(Stop),
     /// Start a broker that is down.
     Start(Start),
+    /// Move the active role to the other side, and wait until it has moved.
+    ///
+    /// The active finishes its work, hands over and becomes the standby; clients go on with the other
+    /// broker. After a switchover to the backup there is no automatic failback until the backup's
+    /// process ends or the role is switched back.
+    Switchover(Switchover),
 }
 
 /// Where a pair runs.
@@ -71,13 +78,13 @@ pub(super) struct Demo {
 
 /// Which running pair is meant.
 #[derive(Debug, Args)]
-struct Which {
+pub(super) struct Which {
     /// Folder of the pair [default: the only pair that runs].
     #[arg(long, conflicts_with = "name")]
-    dir: Option<PathBuf>,
+    pub(super) dir: Option<PathBuf>,
     /// Name of the pair, for several that run.
     #[arg(long)]
-    name: Option<String>,
+    pub(super) name: Option<String>,
 }
 
 /// What is shown.
@@ -91,7 +98,7 @@ pub(super) struct Status {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Output {
+pub(super) enum Output {
     /// For people.
     Table,
     /// For programs.
@@ -129,6 +136,32 @@ pub(super) struct Start {
     target: Option<Target>,
     #[command(flatten)]
     which: Which,
+}
+
+/// Where the active role moves.
+#[derive(Debug, Args)]
+pub(super) struct Switchover {
+    /// The side that shall be active [default: the one that is not].
+    #[arg(value_parser = PossibleValuesParser::new(["primary", "backup"]).try_map(|side| side.parse::<Side>()))]
+    to: Option<Side>,
+    /// How long to wait for it, such as 500ms, 10s or 2m.
+    #[arg(long, default_value = "10s", value_parser = limit)]
+    timeout: GoDuration,
+    #[command(flatten)]
+    which: Which,
+}
+
+/// A healthy switchover takes milliseconds; whoever waits longer than this wants to be told earlier.
+const MAX_LIMIT: GoDuration = GoDuration::from_millis(3_600_000);
+
+fn limit(text: &str) -> Result<GoDuration, String> {
+    let limit: GoDuration = text
+        .parse()
+        .map_err(|error: BadDuration| error.to_string())?;
+    if limit > MAX_LIMIT {
+        return Err(format!("{text} is too long: at most {MAX_LIMIT}"));
+    }
+    Ok(limit)
 }
 
 impl From<Where> for Options {
@@ -177,6 +210,13 @@ pub(super) fn main(command: Local) -> Result<Exit, Refusal> {
         ),
         Local::Stop(Stop { target, which }) => order(&which, &Order::Stop { target }),
         Local::Start(Start { target, which }) => order(&which, &Order::Start { target }),
+        Local::Switchover(Switchover { to, timeout, which }) => order(
+            &which,
+            &Order::Switchover {
+                to,
+                limit_ms: timeout.as_millis(),
+            },
+        ),
     }
 }
 
@@ -237,57 +277,4 @@ async fn watch_signals(signals: [Signal; 3], stop: CancellationToken, force: Can
         }
         token.cancel();
     }
-}
-
-fn ask(which: &Which, order: &Order) -> Result<Reply, Refusal> {
-    let refused = |error| Refusal::new(Exit::Refused, &error);
-    let state = client::find(which.dir.as_deref(), which.name.as_deref()).map_err(refused)?;
-    client::ask(&state, order).map_err(refused)
-}
-
-fn order(which: &Which, order: &Order) -> Result<Exit, Refusal> {
-    match ask(which, order)? {
-        Reply::Done(text) => {
-            anstream::println!("{text}");
-            Ok(Exit::Done)
-        }
-        Reply::Refused(why) => Err(Refusal::new(Exit::Refused, &why)),
-        Reply::Status(_) => Err(Refusal::new(
-            Exit::Refused,
-            &"the supervisor is of another version",
-        )),
-    }
-}
-
-fn status(which: &Which, output: Output) -> Result<Exit, Refusal> {
-    let snapshot = match ask(which, &Order::Status)? {
-        Reply::Status(snapshot) => snapshot,
-        Reply::Refused(why) | Reply::Done(why) => return Err(Refusal::new(Exit::Refused, &why)),
-    };
-    match output {
-        Output::Json => {
-            let text = serde_json::to_string_pretty(&snapshot)
-                .map_err(|error| Refusal::new(Exit::Refused, &error))?;
-            anstream::println!("{text}");
-        }
-        Output::Table => print_table(&snapshot),
-    }
-    Ok(Exit::Done)
-}
-
-fn print_table(snapshot: &Snapshot) {
-    let view = View::new();
-    anstream::println!("Pair {} in {}", snapshot.name, snapshot.dir);
-    for line in view.sides(snapshot, now()) {
-        anstream::println!("{line}");
-    }
-    for condition in &snapshot.conditions {
-        anstream::println!(
-            "  {:16} {:8} {}",
-            condition.kind,
-            condition.status,
-            condition.message
-        );
-    }
-    anstream::println!("  clients          {}", snapshot.url);
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::local::{not_started, stop_signals};
 use super::{Exit, Refusal};
-use crate::api::status::{ConditionType, Truth};
+use crate::api::status::ConditionType;
 use crate::local::control;
 use crate::local::setup::{self, Options, Prepared};
-use crate::local::snapshot::Snapshot;
 use crate::local::supervisor::{StopReport, Stopped, Supervisor};
 use crate::local::time::{now, span};
 use crate::local::view::{Tone, View};
@@ -57,7 +56,7 @@ pub(super) async fn run(options: Options) -> Result<Exit, Refusal> {
                 view.event(&event);
             }
             let snapshot = snapshots.borrow().clone();
-            if !was_ready && is_ready(&snapshot) {
+            if !was_ready && snapshot.holds(ConditionType::Ready).is_some() {
                 was_ready = true;
                 let text = view.paint(
                     Tone::Good,
@@ -68,6 +67,7 @@ pub(super) async fn run(options: Options) -> Result<Exit, Refusal> {
             if view.is_live() {
                 let mut footer = vec![String::new()];
                 footer.extend(view.sides(&snapshot, now()));
+                footer.extend(view.failback(&snapshot, now()));
                 view.draw(footer);
             }
         }
@@ -84,14 +84,6 @@ pub(super) async fn run(options: Options) -> Result<Exit, Refusal> {
     }
     view.line(&summary(&report, &dir.root().display().to_string()));
     Ok(Exit::Done)
-}
-
-fn is_ready(snapshot: &Snapshot) -> bool {
-    let ready = snapshot
-        .conditions
-        .iter()
-        .find(|c| c.kind == ConditionType::Ready);
-    ready.is_some_and(|condition| condition.status == Truth::True)
 }
 
 fn header(view: &mut View, prepared: &Prepared) {
@@ -125,7 +117,7 @@ fn header(view: &mut View, prepared: &Prepared) {
     }
     say(
         "try",
-        "in a second terminal: tandem local status | kill | start | stop; Ctrl-C here stops the pair",
+        "in a second terminal: tandem local status | kill | start | stop | switchover; Ctrl-C here stops the pair",
     );
     view.line("");
 }

@@ -1,12 +1,15 @@
 //! The control socket: how a second terminal talks to the supervisor of a pair.
 //!
-//! One connection, one line of JSON each way. The socket is in the pair's private folder, so whoever
+//! One connection, one line of JSON for the order, lines of JSON for the answer. The socket is in the pair's private folder, so whoever
 //! can open it is the user of the pair.
 
 pub(crate) mod client;
 mod server;
 
+use std::time::Duration;
+
 use clap::ValueEnum;
+use pair::Side;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
@@ -39,6 +42,25 @@ pub(crate) enum Order {
         /// Whom; nobody named means whoever is down.
         target: Option<Target>,
     },
+    /// Move the active role.
+    Switchover {
+        /// Where to; nobody named means the other side.
+        to: Option<Side>,
+        /// How long to wait for it.
+        limit_ms: u64,
+    },
+}
+
+impl Order {
+    /// How long the supervisor may take, beyond what every order takes.
+    fn limit(&self) -> Duration {
+        match self {
+            Self::Switchover { limit_ms, .. } => Duration::from_millis(*limit_ms),
+            Self::Status | Self::Kill { .. } | Self::Stop { .. } | Self::Start { .. } => {
+                Duration::ZERO
+            }
+        }
+    }
 }
 
 /// Whom an order means.
@@ -57,14 +79,18 @@ pub(crate) enum Target {
     Pair,
 }
 
-/// The answer.
+/// The answer: any number of lines that say what happens, then one of the others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reply {
+    /// Something happened; more follows.
+    Happened(String),
     /// It was done; how.
     Done(String),
     /// It was not done; why not.
     Refused(String),
+    /// It has not happened in its time.
+    Late(String),
     /// How the pair stands.
     Status(Box<Snapshot>),
 }
@@ -96,6 +122,7 @@ mod tests {
                 failback: crate::api::spec::FailbackPolicy::Manual,
                 delay_ms: 0,
                 min_stable_ms: 0,
+                by_hand: "COMMAND",
             },
         }
     }
@@ -117,8 +144,8 @@ mod tests {
                 restart: true,
             };
             (
-                client::ask(&found, &Order::Status).unwrap(),
-                client::ask(&found, &kill).unwrap(),
+                client::ask(&found, &Order::Status, |_| {}).unwrap(),
+                client::ask(&found, &kill, |_| {}).unwrap(),
             )
         });
         let (status, kill) = asking.await.unwrap();

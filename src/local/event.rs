@@ -64,8 +64,10 @@ pub(crate) enum What {
         /// How long the primary has been a healthy standby.
         stable_ms: u64,
     },
-    /// The active refused that.
-    FailbackRefused {
+    /// The active refused to hand over.
+    HandoverRefused {
+        /// The active.
+        side: Side,
         /// Why.
         why: String,
     },
@@ -88,9 +90,9 @@ impl What {
             | Self::NotStarted { side, .. }
             | Self::Ended { side, .. }
             | Self::Became { side, .. }
+            | Self::HandoverRefused { side, .. }
             | Self::Asked { side, .. } => Some(*side),
             Self::FailbackAsked { .. } => Some(Side::Primary),
-            Self::FailbackRefused { .. } => Some(Side::Backup),
             Self::Warning(_) => None,
         }
     }
@@ -161,7 +163,7 @@ impl fmt::Display for What {
                 "has been a healthy standby for {}: asked the active to hand over",
                 span(*stable_ms)
             ),
-            Self::FailbackRefused { why } => write!(f, "refused to hand over: {why}"),
+            Self::HandoverRefused { why, .. } => write!(f, "refused to hand over: {why}"),
             Self::Asked { what, .. } => f.write_str(what),
             Self::Warning(text) => f.write_str(text),
         }

@@ -10,7 +10,7 @@ use pair::{Mode, Record, Side, Wanted};
 
 use super::credentials::{self, CredentialsError};
 use super::state_dir::StateDir;
-use crate::policy::{Observed, RecordSeen, Timestamp};
+use crate::policy::{ChangeSeen, Observed, RecordSeen, Timestamp};
 
 /// The folder of the store that only a pair with a history fills.
 const JOURNAL: &str = "journal";
@@ -96,6 +96,7 @@ impl PairRecord {
             if arbiter.read()?.is_none() {
                 let why = match outcome {
                     Outcome::Unknown(error) => error.to_string(),
+                    Outcome::Refused(error) => error.to_string(),
                     Outcome::Won { .. } | Outcome::Conflict => "it is not there".to_owned(),
                 };
                 return Err(RecordError::NotWritten {
@@ -153,6 +154,7 @@ impl PairRecord {
             Outcome::Conflict => Asked::Changed,
             // The next look tells whether it is in place; the request has one name per epoch.
             Outcome::Unknown(error) => Asked::Failed(error.to_string()),
+            Outcome::Refused(error) => Asked::Failed(error.to_string()),
         }
     }
 }
@@ -161,15 +163,18 @@ fn seen(record: &Record) -> RecordSeen {
     RecordSeen {
         epoch: record.epoch,
         holder: record.holder.as_ref().map(|holder| holder.side),
-        wanted: record.wanted_now().map(|wanted| wanted.id.clone()),
+        wanted: record
+            .wanted_now()
+            .map(|wanted| (wanted.to, wanted.id.clone())),
         refused: record
             .refused
             .as_ref()
             .map(|r| (r.id.clone(), r.reason.clone())),
-        last: record
-            .last
-            .as_ref()
-            .map(|last| (last.cause.clone(), Timestamp(last.at))),
+        last: record.last.as_ref().map(|last| ChangeSeen {
+            cause: last.cause.clone(),
+            at: Timestamp(last.at),
+            gap_ms: last.gap_ms,
+        }),
     }
 }
 
@@ -247,6 +252,6 @@ mod tests {
         let Observed::Known(seen) = record.look() else {
             panic!("it is there")
         };
-        assert_eq!(seen.wanted.as_deref(), Some("x"));
+        assert_eq!(seen.wanted, Some((Side::Primary, "x".to_owned())));
     }
 }

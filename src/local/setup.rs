@@ -22,6 +22,9 @@ use crate::policy::Rules;
 use crate::render::placement::{self, HOST, PlacementError};
 use crate::render::{self, LocalPlacement};
 
+/// What a person types to make the primary active again.
+const BY_HAND: &str = "tandem local switchover primary";
+
 /// Where a pair shall run.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
@@ -159,7 +162,7 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, SetupError> {
         ports,
         http_ports: BySide::from_fn(|side| placement.http_port(side)),
         host: placement.host,
-        rules: Rules::from(&pair),
+        rules: Rules::new(&pair, BY_HAND),
     };
     let users = render::users(&pair, &credentials);
     Ok(Prepared {

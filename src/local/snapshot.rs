@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::api::status::Condition;
+use crate::api::status::{Condition, ConditionType, Truth};
 
 /// How a pair stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +24,8 @@ pub(crate) struct Snapshot {
     pub(crate) sides: Vec<SideSnapshot>,
     /// The last change of the active broker.
     pub(crate) last_transition: Option<LastTransition>,
+    /// When the primary gets its role back, if that is only a matter of time, Unix milliseconds.
+    pub(crate) failback_at_ms: Option<u64>,
     /// What is said of the pair.
     pub(crate) conditions: Vec<Condition>,
 }
@@ -74,5 +76,12 @@ impl Snapshot {
         self.sides
             .iter()
             .find(|snapshot| snapshot.side == side.as_str())
+    }
+
+    /// A statement about the pair, if it holds.
+    pub(crate) fn holds(&self, kind: ConditionType) -> Option<&Condition> {
+        self.conditions
+            .iter()
+            .find(|condition| condition.kind == kind && condition.status == Truth::True)
     }
 }

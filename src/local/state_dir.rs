@@ -4,7 +4,7 @@
 //!   DIR/primary/  DIR/backup/   the two instances, written anew at every start
 //!   DIR/store/                  the shared data and the pair record
 //!   DIR/logs/                   what the brokers print
-//!   DIR/control.sock            where `tandem local status|kill|start|stop` ask
+//!   DIR/control.sock            where `tandem local status|kill|start|stop|switchover` ask
 //!   DIR/supervisor.lock         held while a supervisor runs; names its process
 //! ```
 

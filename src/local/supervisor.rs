@@ -5,48 +5,53 @@
 
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use pair::Side;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::event::{Event, What};
-use super::observe::{self, Heard};
-use super::process::{self, BrokerProcess, Ended};
+use super::observe::Heard;
+use super::process::{BrokerProcess, Ended};
 use super::record::{Asked, PairRecord};
 use super::snapshot::Snapshot;
 use super::time::now;
 use super::tracker::Tracker;
 use crate::by_side::{BySide, SIDES};
-use crate::policy::{
-    self, Action, Decision, Memory, Observation, Observed, Reason, RecordSeen, Role, Timestamp,
-};
+use crate::policy::{Decision, Memory, Observed, RecordSeen, Role, Timestamp};
 
+mod deciding;
 mod handle;
+mod processes;
 mod requests;
 mod shutdown;
 mod slot;
 mod status;
+mod switchover;
 
-pub(crate) use handle::{Asking, Handle, Plan, Request};
+pub(crate) use handle::{Asking, Handle, NotDone, Plan, Request};
 pub(crate) use shutdown::{StopReport, Stopped};
 use slot::Slot;
+use switchover::Underway;
 
 /// Answers, records and requests that wait for the supervisor; each is handled in microseconds.
 const QUEUED: usize = 64;
 /// Events kept for a slow listener: more than a whole demo has.
 const EVENTS_KEPT: usize = 1_024;
-/// How often the record is looked at while a request is open: brokers do not say that they refused.
+/// How often the record is looked at while a request may be open: brokers do not say that they refused.
 const RECORD_LOOK_MS: u64 = 500;
-/// Lines of a broker's output that are shown when it ended and nobody knows why.
-const SHOWN_LINES: usize = 12;
-/// Ends in a row, without a single answer, after which a pair that never worked is given up.
-const HOPELESS_STARTS: u32 = 3;
+/// The same while a person waits for the answer.
+const WATCHED_LOOK_MS: u64 = 100;
 
 /// What the blocking side reports.
 enum Blocking {
     Looked(Observed<RecordSeen>),
-    Asked(Asked, u64),
+    /// A request of policy was written, or not; and how long the primary had been stable.
+    Asked {
+        asked: Asked,
+        stable_ms: u64,
+    },
+    /// The same for a person's.
+    AskedByPerson(Asked),
 }
 
 /// The supervisor of one pair.
@@ -65,6 +70,8 @@ pub(crate) struct Supervisor {
     /// A request is being written.
     asking: bool,
     told_refusal: Option<String>,
+    /// A person's request that waits for its end.
+    switchover: Option<Underway>,
     stop: CancellationToken,
     events: broadcast::Sender<Event>,
     snapshot: watch::Sender<Snapshot>,
@@ -111,6 +118,7 @@ impl Supervisor {
             stale: true,
             asking: false,
             told_refusal: None,
+            switchover: None,
             stop,
             events,
             snapshot,
@@ -133,17 +141,14 @@ impl Supervisor {
         loop {
             self.look_at_record();
             self.decide();
+            self.follow_switchover();
             self.publish();
             let happening = self.next().await;
             self.stale |= !matches!(happening, Happening::Blocking(_));
             match happening {
                 Happening::Stop => break,
                 Happening::Heard(heard) => self.on_heard(heard),
-                Happening::Asked((request, reply)) => {
-                    let answer = self.on_request(request);
-                    // Who asked may be gone.
-                    let _ = reply.send(answer);
-                }
+                Happening::Asked((request, reply)) => self.on_request(request, reply),
                 Happening::Ended(side, ended) => {
                     self.on_ended(side, &ended);
                     hopeless = self.hopeless();
@@ -189,7 +194,12 @@ impl Supervisor {
             .seen_record
             .known()
             .is_some_and(|record| record.holder == Some(Side::Backup));
-        let look = failed_over.then(|| now().plus_ms(RECORD_LOOK_MS));
+        let look_ms = match (&self.switchover, failed_over) {
+            (Some(_), _) => Some(WATCHED_LOOK_MS),
+            (None, true) => Some(RECORD_LOOK_MS),
+            (None, false) => None,
+        };
+        let look = look_ms.map(|ms| now().plus_ms(ms));
         [decided, self.tracker.next_due(), look]
             .into_iter()
             .chain(kills)
@@ -208,244 +218,12 @@ impl Supervisor {
         }
     }
 
-    /// Starts a side's broker unless it runs.
-    fn start(&mut self, side: Side) {
-        if self.slots[side].process.is_some() {
-            return;
-        }
-        let (instance, log) = (self.plan.dir.instance(side), self.plan.dir.log(side));
-        match BrokerProcess::spawn(&self.plan.program, &instance, &log) {
-            Ok(process) => {
-                let (pid, at) = (process.pid(), process.started());
-                let address = (self.plan.host.clone(), self.plan.http_ports[side]);
-                let watch = observe::watch(side, pid, address, self.tell.clone());
-                let slot = &mut self.slots[side];
-                *slot = Slot {
-                    process: Some(process),
-                    mute_ends: slot.mute_ends,
-                    silence: "has just been started".to_owned(),
-                    watcher: Some(tokio::spawn(watch)),
-                    ..Slot::default()
-                };
-                self.emit(at, What::Started { side, pid });
-            }
-            Err(error) => {
-                let at = now();
-                let slot = &mut self.slots[side];
-                slot.last_end = Some((at, 0));
-                slot.mute_ends += 1;
-                self.emit(
-                    at,
-                    What::NotStarted {
-                        side,
-                        why: error.to_string(),
-                    },
-                );
-            }
-        }
-    }
-
-    fn on_heard(&mut self, heard: Heard) {
-        let Heard { side, pid, answer } = heard;
-        let slot = &mut self.slots[side];
-        if slot
-            .process
-            .as_ref()
-            .is_none_or(|process| process.pid() != pid)
-        {
-            // An answer that was on its way when its process ended.
-            return;
-        }
-        match answer {
-            Ok(answer) => {
-                slot.mute_ends = 0;
-                slot.has_answered = true;
-                let events = self.tracker.heard(side, &answer, now());
-                self.slots[side].answer = Some(answer);
-                self.emit_all(events);
-            }
-            Err(error) => {
-                slot.answer = None;
-                slot.silence = error.to_string();
-            }
-        }
-    }
-
-    fn on_ended(&mut self, side: Side, ended: &Ended) {
-        let log = self.plan.dir.log(side);
-        let slot = &mut self.slots[side];
-        if !slot.has_answered {
-            slot.mute_ends += 1;
-        }
-        if let Some(watcher) = slot.watcher.take() {
-            watcher.abort();
-        }
-        let asked = slot.end_asked;
-        let log_start = slot.process.as_ref().map_or(0, BrokerProcess::log_start);
-        *slot = Slot {
-            held_down: slot.held_down,
-            last_end: Some((ended.at, ended.ran_ms)),
-            mute_ends: slot.mute_ends,
-            ..Slot::default()
-        };
-        let events = self.tracker.ended(side);
-        self.emit_all(events);
-        // A killed broker printed nothing about its end.
-        let failed = ended
-            .status
-            .is_some_and(|status| status.code().is_some_and(|code| code != 0));
-        let last_lines = if failed && !asked {
-            process::last_lines(&log, log_start, SHOWN_LINES)
-        } else {
-            None
-        };
-        self.emit(
-            ended.at,
-            What::Ended {
-                side,
-                how: ended.how(),
-                asked,
-                last_lines,
-            },
-        );
-    }
-
-    /// Why a pair that never worked is given up.
-    fn hopeless(&self) -> Option<String> {
-        let no_hope = |side: &Side| {
-            let slot = &self.slots[*side];
-            slot.process.is_none() && slot.mute_ends >= HOPELESS_STARTS
-        };
-        SIDES.iter().all(no_hope).then(|| {
-            format!(
-                "both brokers ended {HOPELESS_STARTS} times before they answered; their output is \
-                 in {} and {}",
-                self.plan.dir.log(Side::Primary).display(),
-                self.plan.dir.log(Side::Backup).display()
-            )
-        })
-    }
-
-    fn on_time(&mut self) {
-        let at = now();
-        let events = self.tracker.due(at);
-        self.emit_all(events);
-        for side in SIDES {
-            let slot = &mut self.slots[side];
-            if slot.kill_at.take_if(|kill_at| *kill_at <= at).is_some() {
-                if let Some(process) = &slot.process {
-                    process.signal(Signal::SIGKILL);
-                }
-                self.emit(
-                    at,
-                    What::Warning(format!("the {side} did not stop in time: killed")),
-                );
-            }
-        }
-    }
-
-    /// Looks at the record, once for everything that happened meanwhile.
-    fn look_at_record(&mut self) {
-        if self.looking || !std::mem::take(&mut self.stale) {
-            return;
-        }
-        self.looking = true;
-        let (record, done) = (self.record.clone(), self.blocked.clone());
-        tokio::task::spawn_blocking(move || {
-            // The supervisor may have ended.
-            let _ = done.blocking_send(Blocking::Looked(record.look()));
-        });
-    }
-
-    fn on_blocking(&mut self, done: Blocking) {
-        match done {
-            Blocking::Looked(seen) => {
-                self.looking = false;
-                self.seen_record = seen;
-            }
-            Blocking::Asked(asked, stable_ms) => {
-                self.asking = false;
-                self.stale = true;
-                match asked {
-                    Asked::Yes => self.emit(now(), What::FailbackAsked { stable_ms }),
-                    Asked::Changed => {}
-                    Asked::Failed(why) => self.emit(
-                        now(),
-                        What::Warning(format!("could not ask for the failback: {why}")),
-                    ),
-                }
-            }
-        }
-    }
-
-    fn observation(&self) -> Observation {
-        Observation {
-            processes: BySide::from_fn(|side| self.slots[side].policy_process()),
-            brokers: BySide::from_fn(|side| self.slots[side].policy_broker()),
-            record: self.seen_record.clone(),
-        }
-    }
-
-    fn decide(&mut self) {
-        let decision = policy::decide(&self.plan.rules, &self.memory, &self.observation(), now());
-        self.memory = decision.memory.clone();
-        for action in &decision.actions {
-            match action {
-                Action::Start(side) => self.start(*side),
-                Action::SetWanted { to, epoch, id } if !self.asking => {
-                    self.asking = true;
-                    let stable_ms = stable_ms(&decision.reasons);
-                    let (record, done) = (self.record.clone(), self.blocked.clone());
-                    let (to, epoch, id) = (*to, *epoch, id.clone());
-                    tokio::task::spawn_blocking(move || {
-                        let asked = record.ask(to, epoch, &id);
-                        let _ = done.blocking_send(Blocking::Asked(asked, stable_ms));
-                    });
-                }
-                Action::SetWanted { .. } => {}
-            }
-        }
-        let refusal = decision.reasons.iter().find_map(|reason| match reason {
-            Reason::FailbackRefused(why) => Some(why.clone()),
-            Reason::Paused
-            | Reason::FailbackDue { .. }
-            | Reason::FailbackWaits { .. }
-            | Reason::FailbackBlocked(_)
-            | Reason::FailbackRequested
-            | Reason::FailbackManual
-            | Reason::Restart { .. }
-            | Reason::RestartWaits { .. } => None,
-        });
-        if refusal != self.told_refusal {
-            if let Some(why) = refusal.clone() {
-                self.emit(now(), What::FailbackRefused { why });
-            }
-            self.told_refusal = refusal;
-        }
-        self.decision = Some(decision);
-    }
-
     /// The side that serves, by its own word.
     fn active(&self) -> Option<Side> {
         SIDES
             .into_iter()
             .find(|side| self.slots[*side].role() == Some(Role::Serving))
     }
-}
-
-fn stable_ms(reasons: &[Reason]) -> u64 {
-    let due = reasons.iter().find_map(|reason| match reason {
-        Reason::FailbackDue { stable_ms } => Some(*stable_ms),
-        Reason::Paused
-        | Reason::FailbackWaits { .. }
-        | Reason::FailbackBlocked(_)
-        | Reason::FailbackRequested
-        | Reason::FailbackRefused(_)
-        | Reason::FailbackManual
-        | Reason::Restart { .. }
-        | Reason::RestartWaits { .. } => None,
-    });
-    due.unwrap_or_default()
 }
 
 /// The next end of either process; never, while none runs.

@@ -11,6 +11,7 @@ use anstyle::{AnsiColor, Style};
 use super::event::{Event, What};
 use super::snapshot::{SideSnapshot, Snapshot};
 use super::time::{clock, whole_span};
+use crate::api::status::ConditionType;
 use crate::policy::{Role, Timestamp};
 
 /// Clears from the cursor to the end of the screen.
@@ -170,6 +171,19 @@ impl View {
             .collect()
     }
 
+    /// What the failback waits for, while the backup is active.
+    pub(crate) fn failback(&self, snapshot: &Snapshot, now: Timestamp) -> Option<String> {
+        let message = &snapshot.holds(ConditionType::FailbackPending)?.message;
+        let left = snapshot.failback_at_ms.map_or_else(String::new, |at_ms| {
+            let left_ms = Timestamp(at_ms).ms_since(now);
+            format!(" (in {})", whole_span(left_ms.next_multiple_of(1_000)))
+        });
+        Some(format!(
+            "  {}",
+            self.paint(Tone::Busy, &format!("{message}{left}"))
+        ))
+    }
+
     fn side(&self, side: &SideSnapshot, now: Timestamp) -> String {
         let tone = match (side.role.as_str(), side.settled) {
             ("active", true) => Tone::Good,
@@ -208,7 +222,7 @@ fn tone(what: &What) -> Tone {
         } => Tone::Good,
         What::Became { .. } => Tone::Calm,
         What::Ended { asked: false, .. } | What::NotStarted { .. } | What::Warning(_) => Tone::Bad,
-        What::FailbackRefused { .. } => Tone::Busy,
+        What::HandoverRefused { .. } => Tone::Busy,
         What::Started { .. }
         | What::Ended { .. }
         | What::FailbackAsked { .. }
@@ -219,6 +233,7 @@ fn tone(what: &What) -> Tone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::status::{Condition, Truth};
 
     fn plain() -> View {
         View {
@@ -247,6 +262,25 @@ mod tests {
             "  backup   standby       epoch 3    port 61716  process 4711     for 2 s     \
              takes over when the active's process ends"
         );
+    }
+
+    #[test]
+    fn what_the_failback_waits_for_is_one_line() {
+        let mut pair = Snapshot::default();
+        let now = Timestamp(1_200);
+        assert_eq!(plain().failback(&pair, now), None);
+        pair.conditions.push(Condition {
+            kind: ConditionType::FailbackPending,
+            status: Truth::True,
+            reason: "Waiting".into(),
+            message: "the primary waits".into(),
+        });
+        let line = |pair: &Snapshot| plain().failback(pair, now).unwrap();
+        assert_eq!(line(&pair), "  the primary waits");
+        pair.failback_at_ms = Some(5_000);
+        assert_eq!(line(&pair), "  the primary waits (in 4 s)");
+        pair.conditions[0].status = Truth::False;
+        assert_eq!(plain().failback(&pair, now), None);
     }
 
     #[test]

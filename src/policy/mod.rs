@@ -7,10 +7,12 @@
 //! What was asked is read back from the pair record, so a new decider neither repeats nor forgets a
 //! request; only waits that are under way live in [`Memory`], and start anew with it.
 
+mod damping;
 mod failback;
 mod observation;
 mod restart;
 mod status;
+pub(crate) mod switchover;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,9 @@ use crate::api::status::Condition;
 use crate::api::validate::ValidatedPair;
 use crate::by_side::BySide;
 
-pub(crate) use observation::{Broker, Observation, Observed, Process, RecordSeen, Role};
+pub(crate) use observation::{
+    Broker, ChangeSeen, Observation, Observed, Process, RecordSeen, Role,
+};
 
 /// A moment in wall-clock milliseconds since 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,15 +57,19 @@ pub(crate) struct Rules {
     pub(crate) delay_ms: u64,
     /// How long the primary must have been a healthy standby for that.
     pub(crate) min_stable_ms: u64,
+    /// What a person types to make the primary active, where the pair runs.
+    pub(crate) by_hand: &'static str,
 }
 
-impl From<&ValidatedPair> for Rules {
-    fn from(pair: &ValidatedPair) -> Self {
+impl Rules {
+    /// The rules of a pair.
+    pub(crate) fn new(pair: &ValidatedPair, by_hand: &'static str) -> Self {
         Self {
             paused: pair.paused,
             failback: pair.failback_policy,
             delay_ms: pair.failback_delay_ms,
             min_stable_ms: pair.failback_min_stable_ms,
+            by_hand,
         }
     }
 }
@@ -117,6 +125,17 @@ pub(crate) enum Reason {
     },
     /// The primary is a healthy standby, but not for long enough.
     FailbackWaits {
+        /// For how long it must be one.
+        stable_ms: u64,
+        /// Setbacks of late that made this longer than `minStable`.
+        setbacks: Option<u32>,
+        /// When it will be due.
+        until: Timestamp,
+    },
+    /// The primary is a stable standby, but it is not time yet.
+    FailbackDelayed {
+        /// The delay.
+        delay_ms: u64,
         /// When it will be due.
         until: Timestamp,
     },
@@ -124,10 +143,19 @@ pub(crate) enum Reason {
     FailbackBlocked(&'static str),
     /// It was asked for already.
     FailbackRequested,
-    /// The active refused it in this epoch.
-    FailbackRefused(String),
+    /// The active refused it; it is asked again.
+    FailbackRefused {
+        /// Why.
+        why: String,
+        /// The wait after the refusal.
+        wait_ms: u64,
+        /// When it is asked again.
+        until: Timestamp,
+    },
     /// Only a person asks for it.
     FailbackManual,
+    /// A person gave the role to the backup, and takes it back.
+    FailbackSuspended,
     /// A broker ended and is started again.
     Restart {
         /// The side.
@@ -163,11 +191,37 @@ impl fmt::Display for Reason {
                     "failback: the primary has been a healthy standby for {stable_ms} ms"
                 )
             }
-            Self::FailbackWaits { until } => write!(f, "failback: due at {}", until.0),
+            Self::FailbackWaits {
+                stable_ms,
+                setbacks,
+                until,
+            } => {
+                write!(f, "failback: due at {} after {stable_ms} ms", until.0)?;
+                match setbacks {
+                    Some(setbacks) => {
+                        write!(f, ", for the primary failed {setbacks} times of late")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::FailbackDelayed { delay_ms, until } => {
+                write!(f, "failback: due at {}, delayed by {delay_ms} ms", until.0)
+            }
             Self::FailbackBlocked(why) => write!(f, "failback: {why}"),
             Self::FailbackRequested => write!(f, "failback: already asked for"),
-            Self::FailbackRefused(why) => write!(f, "failback: refused by the active: {why}"),
+            Self::FailbackRefused {
+                why,
+                wait_ms,
+                until,
+            } => write!(
+                f,
+                "failback: refused by the active: {why}; asked again at {} after {wait_ms} ms",
+                until.0
+            ),
             Self::FailbackManual => write!(f, "failback: the policy is Manual"),
+            Self::FailbackSuspended => {
+                write!(f, "failback: a person gave the role to the backup")
+            }
             Self::Restart { side } => write!(f, "restart: the {side} ended and is started again"),
             Self::RestartWaits { side, at } => write!(f, "restart: the {side} is due at {}", at.0),
         }
@@ -199,8 +253,27 @@ pub(crate) fn decide(
         restart::decide(seen, now, &mut decision);
         failback::decide(rules, seen, now, &mut decision);
     }
-    decision.conditions = status::conditions(rules, seen, &decision.reasons, now);
+    decision.conditions = status::conditions(rules, seen, &decision.reasons);
     decision
+}
+
+impl Reason {
+    /// When the primary gets its role back, if that is only a matter of time.
+    pub(crate) fn failback_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::FailbackWaits { until, .. }
+            | Self::FailbackDelayed { until, .. }
+            | Self::FailbackRefused { until, .. } => Some(*until),
+            Self::Paused
+            | Self::FailbackDue { .. }
+            | Self::FailbackBlocked(_)
+            | Self::FailbackRequested
+            | Self::FailbackManual
+            | Self::FailbackSuspended
+            | Self::Restart { .. }
+            | Self::RestartWaits { .. } => None,
+        }
+    }
 }
 
 impl Decision {

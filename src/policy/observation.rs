@@ -81,12 +81,23 @@ pub(crate) struct RecordSeen {
     pub(crate) epoch: u64,
     /// Side that holds it.
     pub(crate) holder: Option<Side>,
-    /// Name of the request that is in force.
-    pub(crate) wanted: Option<String>,
+    /// The request that is in force: the side it wants active, and its name.
+    pub(crate) wanted: Option<(Side, String)>,
     /// Name of the last refused request, and why.
     pub(crate) refused: Option<(String, String)>,
-    /// Why and when the holder changed last.
-    pub(crate) last: Option<(Cause, Timestamp)>,
+    /// The last change of the holder.
+    pub(crate) last: Option<ChangeSeen>,
+}
+
+/// A change of the holder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ChangeSeen {
+    /// Why.
+    pub(crate) cause: Cause,
+    /// When the taker wrote it.
+    pub(crate) at: Timestamp,
+    /// How long nobody served, once that is known.
+    pub(crate) gap_ms: Option<u64>,
 }
 
 /// A broker's role.

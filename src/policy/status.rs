@@ -2,17 +2,12 @@
 
 use pair::Side;
 
-use super::{Observation, Observed, Reason, Role, Rules, Timestamp};
+use super::{Observation, Observed, Reason, Role, Rules};
 use crate::api::status::{Condition, ConditionType, Truth};
 use crate::by_side::SIDES;
 
-pub(super) fn conditions(
-    rules: &Rules,
-    seen: &Observation,
-    reasons: &[Reason],
-    now: Timestamp,
-) -> Vec<Condition> {
-    let mut conditions = vec![available(seen), ready(seen), failback(seen, reasons, now)];
+pub(super) fn conditions(rules: &Rules, seen: &Observation, reasons: &[Reason]) -> Vec<Condition> {
+    let mut conditions = vec![available(seen), ready(seen), failback(rules, seen, reasons)];
     if rules.paused {
         conditions.push(condition(
             ConditionType::Paused,
@@ -110,7 +105,8 @@ fn ready(seen: &Observation) -> Condition {
     }
 }
 
-fn failback(seen: &Observation, reasons: &[Reason], now: Timestamp) -> Condition {
+fn failback(rules: &Rules, seen: &Observation, reasons: &[Reason]) -> Condition {
+    let by_hand = rules.by_hand;
     let kind = ConditionType::FailbackPending;
     let Some(record) = seen.record.known() else {
         let message = "the pair record cannot be read".to_owned();
@@ -126,19 +122,46 @@ fn failback(seen: &Observation, reasons: &[Reason], now: Timestamp) -> Condition
                 "Requested",
                 "the active is asked to hand over to the primary".to_owned(),
             ),
-            Reason::FailbackWaits { until } => {
-                let seconds = until.ms_since(now).div_ceil(1_000);
-                (
-                    "Waiting",
-                    format!("the primary becomes active in about {seconds} s"),
-                )
+            Reason::FailbackWaits {
+                stable_ms,
+                setbacks,
+                ..
+            } => {
+                let wait = seconds(*stable_ms);
+                let damped = setbacks.map_or_else(String::new, |count| {
+                    format!(
+                        " (longer than minStable, because of {count} failovers in a short time)"
+                    )
+                });
+                let message = format!(
+                    "the primary becomes active once it has been a healthy standby for {wait}{damped}"
+                );
+                ("Waiting", message)
             }
+            Reason::FailbackDelayed { delay_ms, .. } => (
+                "Waiting",
+                format!(
+                    "the primary becomes active {} after the backup took over",
+                    seconds(*delay_ms)
+                ),
+            ),
             Reason::FailbackBlocked(why) => ("PrimaryNotReady", (*why).to_owned()),
-            Reason::FailbackRefused(why) => ("Refused", format!("the active refused: {why}")),
+            Reason::FailbackRefused { why, wait_ms, .. } => (
+                "Refused",
+                format!(
+                    "the active refused: {why}; it is asked again after {}",
+                    seconds(*wait_ms)
+                ),
+            ),
             Reason::FailbackManual => {
-                let message = "the policy is Manual: stop the backup to make the primary active";
-                ("ManualPolicy", message.to_owned())
+                ("ManualPolicy", format!("failback waits for you: {by_hand}"))
             }
+            Reason::FailbackSuspended => (
+                "SwitchedByPerson",
+                format!(
+                    "failback is suspended, for the backup was made active by a switchover; end that with: {by_hand}"
+                ),
+            ),
             Reason::Paused => ("Paused", "spec.paused is set".to_owned()),
             Reason::Restart { .. } | Reason::RestartWaits { .. } => continue,
         };
@@ -150,4 +173,9 @@ fn failback(seen: &Observation, reasons: &[Reason], now: Timestamp) -> Condition
         "Undecided",
         "nothing was decided yet".to_owned(),
     )
+}
+
+/// A wait in seconds, rounded up.
+fn seconds(ms: u64) -> String {
+    format!("{} s", ms.div_ceil(1_000))
 }

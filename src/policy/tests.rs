@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use pair::{Cause, Side};
 
+use super::switchover::Fate;
 use super::*;
 use crate::api::spec::FailbackPolicy;
 
@@ -17,6 +18,8 @@ struct Script {
     memory: Memory,
     seen: Observation,
     now: Timestamp,
+    /// A person's request whose fate is followed.
+    asked: Option<switchover::Request>,
     out: String,
 }
 
@@ -28,6 +31,7 @@ impl Script {
                 failback: FailbackPolicy::Automatic,
                 delay_ms: 0,
                 min_stable_ms: 5_000,
+                by_hand: "COMMAND",
             },
             memory: Memory::default(),
             seen: Observation {
@@ -36,6 +40,7 @@ impl Script {
                 record: Observed::Absent,
             },
             now: Timestamp(0),
+            asked: None,
             out: String::new(),
         }
     }
@@ -60,6 +65,9 @@ impl Script {
                 ["record", rest @ ..] => {
                     self.set_record(&fields(rest));
                     self.decide();
+                }
+                ["switchover", to @ ..] => {
+                    self.switch(to.first().map(|side| side.parse().unwrap()));
                 }
                 ["wake"] => {
                     let decision = decide(&self.rules, &self.memory, &self.seen, self.now);
@@ -113,19 +121,42 @@ impl Script {
             };
             return;
         };
-        let cause = fields
-            .get("cause")
-            .map(|cause| Cause::from((*cause).to_owned()));
         let refused = fields
             .get("refused")
             .map(|id| ((*id).to_owned(), "it said so".to_owned()));
-        self.seen.record = Observed::Known(RecordSeen {
-            epoch: epoch.parse().unwrap(),
-            holder: fields.get("holder").map(|side| side.parse().unwrap()),
-            wanted: fields.get("wanted").map(|id| (*id).to_owned()),
-            refused,
-            last: cause.map(|cause| (cause, self.now)),
+        let epoch = epoch.parse().unwrap();
+        // A record of the same epoch is of the same change.
+        let at = match self.seen.record.known() {
+            Some(before) if before.epoch == epoch => before.last.as_ref().map(|last| last.at),
+            Some(_) | None => None,
+        };
+        let last = fields.get("cause").map(|cause| ChangeSeen {
+            cause: Cause::from((*cause).to_owned()),
+            at: at.unwrap_or(self.now),
+            gap_ms: fields.get("gap").map(|ms| ms.parse().unwrap()),
         });
+        let wanted = fields.get("wanted").map(|wanted| {
+            let (to, id) = wanted.split_once('/').expect("SIDE/ID");
+            (to.parse().unwrap(), id.to_owned())
+        });
+        self.seen.record = Observed::Known(RecordSeen {
+            epoch,
+            holder: fields.get("holder").map(|side| side.parse().unwrap()),
+            wanted,
+            refused,
+            last,
+        });
+    }
+
+    /// A person asks for a switchover.
+    fn switch(&mut self, to: Option<Side>) {
+        match switchover::check(&self.seen, to, self.now) {
+            Ok(request) => {
+                writeln!(self.out, "    asks {request:?}").unwrap();
+                self.asked = Some(request);
+            }
+            Err(why) => writeln!(self.out, "    asks nothing: {why}").unwrap(),
+        }
     }
 
     fn set_broker(&mut self, side: Side, role: &str, fields: &BTreeMap<&str, &str>) {
@@ -161,6 +192,13 @@ impl Script {
         }
         if let Some(wake_at) = decision.wake_at {
             writeln!(self.out, "    wake at {}", wake_at.0).unwrap();
+        }
+        if let Some(request) = &self.asked {
+            let fate = switchover::fate(request, &self.seen, self.now);
+            writeln!(self.out, "    the switchover: {fate:?}").unwrap();
+            if !matches!(fate, Fate::Asked | Fate::Taken | Fate::Serving(_)) {
+                self.asked = None;
+            }
         }
         self.memory = decision.memory;
     }

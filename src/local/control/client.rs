@@ -12,7 +12,7 @@ use crate::local::state_dir::{StateDir, StateDirError};
 
 /// A supervisor answers in milliseconds; one that is frozen does not.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A status has about two kilobytes.
+/// A status has about two kilobytes, a switchover of an hour less than a hundred.
 const MAX_REPLY_BYTES: u64 = 1024 * 1024;
 
 /// Why a pair could not be asked.
@@ -81,27 +81,34 @@ pub(crate) fn find(dir: Option<&Path>, name: Option<&str>) -> Result<StateDir, C
     }
 }
 
-/// Asks a pair's supervisor.
-pub(crate) fn ask(state: &StateDir, order: &Order) -> Result<Reply, ControlError> {
-    exchange(state, order).map_err(|source| ControlError::NoAnswer {
+/// Asks a pair's supervisor; `happened` is told each line that comes before the answer.
+pub(crate) fn ask(
+    state: &StateDir,
+    order: &Order,
+    happened: impl FnMut(&str),
+) -> Result<Reply, ControlError> {
+    exchange(state, order, happened).map_err(|source| ControlError::NoAnswer {
         dir: state.root().display().to_string(),
         source,
     })
 }
 
-fn exchange(state: &StateDir, order: &Order) -> io::Result<Reply> {
+fn exchange(state: &StateDir, order: &Order, mut happened: impl FnMut(&str)) -> io::Result<Reply> {
     let mut stream = connect(state)?;
-    stream.set_read_timeout(Some(ANSWER_TIMEOUT))?;
+    stream.set_read_timeout(Some(ANSWER_TIMEOUT + order.limit()))?;
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     let mut line = serde_json::to_string(order).map_err(io::Error::other)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
-    let mut answer = String::new();
-    BufReader::new(stream.take(MAX_REPLY_BYTES)).read_line(&mut answer)?;
-    if answer.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up"));
+    for answer in BufReader::new(stream.take(MAX_REPLY_BYTES)).lines() {
+        match serde_json::from_str(&answer?).map_err(io::Error::other)? {
+            Reply::Happened(text) => happened(&text),
+            answer @ (Reply::Done(_) | Reply::Refused(_) | Reply::Late(_) | Reply::Status(_)) => {
+                return Ok(answer);
+            }
+        }
     }
-    serde_json::from_str(&answer).map_err(io::Error::other)
+    Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it hung up"))
 }
 
 fn connect(state: &StateDir) -> io::Result<UnixStream> {

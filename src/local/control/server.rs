@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use pair::Side;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::{MAX_ORDER_BYTES, Order, Reply, Target};
 use crate::by_side::SIDES;
+use crate::local::event::Event;
 use crate::local::state_dir::StateDir;
-use crate::local::supervisor::{Handle, Request};
+use crate::local::supervisor::{Handle, NotDone, Request};
+use crate::local::time::clock;
 
 /// An order is sent at once by a program, not typed.
 const ORDER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,9 +44,9 @@ async fn accept(listener: UnixListener, handle: Handle) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let handle = handle.clone();
-                // Each ends within its timeout.
+                // Each ends within its timeouts.
                 tokio::spawn(async move {
-                    let _ = tokio::time::timeout(ORDER_TIMEOUT, answer(stream, &handle)).await;
+                    let _ = answer(stream, &handle).await;
                 });
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -54,21 +57,58 @@ async fn accept(listener: UnixListener, handle: Handle) {
 async fn answer(stream: UnixStream, handle: &Handle) -> io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    BufReader::new(read.take(MAX_ORDER_BYTES))
-        .read_line(&mut line)
-        .await?;
-    let reply = match serde_json::from_str::<Order>(&line) {
-        Ok(order) => carry_out(order, handle).await,
-        Err(error) => Reply::Refused(format!("the order is not understood: {error}")),
+    let mut read = BufReader::new(read.take(MAX_ORDER_BYTES));
+    tokio::time::timeout(ORDER_TIMEOUT, read.read_line(&mut line)).await??;
+    let order = match serde_json::from_str::<Order>(&line) {
+        Ok(order) => order,
+        Err(error) => {
+            let why = format!("the order is not understood: {error}");
+            return say(&mut write, &Reply::Refused(why)).await;
+        }
     };
-    let mut text = serde_json::to_string(&reply).map_err(io::Error::other)?;
-    text.push('\n');
-    write.write_all(text.as_bytes()).await?;
+    let limit = ORDER_TIMEOUT + order.limit();
+    tokio::time::timeout(limit, carry_out_aloud(&order, handle, &mut write)).await??;
     write.shutdown().await
 }
 
-async fn carry_out(order: Order, handle: &Handle) -> Reply {
-    let requests = match requests(&order, handle) {
+/// Carries an order out, and says what happens meanwhile if that can take a while.
+async fn carry_out_aloud(
+    order: &Order,
+    handle: &Handle,
+    write: &mut OwnedWriteHalf,
+) -> io::Result<()> {
+    let is_aloud = matches!(order, Order::Switchover { .. });
+    let mut events = handle.events();
+    let reply = {
+        let carried_out = carry_out(order, handle);
+        tokio::pin!(carried_out);
+        loop {
+            tokio::select! {
+                biased;
+                Ok(event) = events.recv(), if is_aloud => say(write, &happened(&event)).await?,
+                reply = &mut carried_out => break reply,
+            }
+        }
+    };
+    while let (true, Ok(event)) = (is_aloud, events.try_recv()) {
+        say(write, &happened(&event)).await?;
+    }
+    say(write, &reply).await
+}
+
+fn happened(event: &Event) -> Reply {
+    let who = event.what.side().map_or("pair", Side::as_str);
+    Reply::Happened(format!("{}  {who:7}  {}", clock(event.at), event.what))
+}
+
+async fn say(write: &mut OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
+    let mut text = serde_json::to_string(reply).map_err(io::Error::other)?;
+    text.push('\n');
+    write.write_all(text.as_bytes()).await
+}
+
+async fn carry_out(order: &Order, handle: &Handle) -> Reply {
+    let requests = match requests(order, handle) {
         Ok(requests) => requests,
         Err(why) => return Reply::Refused(why),
     };
@@ -79,7 +119,8 @@ async fn carry_out(order: Order, handle: &Handle) -> Reply {
     for request in requests {
         match handle.ask(request).await {
             Ok(text) => done.push(text),
-            Err(why) => return Reply::Refused(why),
+            Err(NotDone::Refused(why)) => return Reply::Refused(why),
+            Err(NotDone::Late(why)) => return Reply::Late(why),
         }
     }
     Reply::Done(done.join("\n"))
@@ -99,6 +140,10 @@ fn requests(order: &Order, handle: &Handle) -> Result<Vec<Request>, String> {
                 })
                 .collect())
         }
+        Order::Switchover { to, limit_ms } => Ok(vec![Request::Switchover {
+            to: *to,
+            limit_ms: *limit_ms,
+        }]),
         Order::Stop {
             target: Target::Pair,
         } => Ok(vec![Request::StopPair]),

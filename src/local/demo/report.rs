@@ -113,7 +113,7 @@ fn transitions(record: &[Event]) -> impl Iterator<Item = (&Event, String, Option
             | What::NotStarted { .. }
             | What::Ended { .. }
             | What::FailbackAsked { .. }
-            | What::FailbackRefused { .. }
+            | What::HandoverRefused { .. }
             | What::Warning(_)
             | What::Asked { .. } => None,
         })

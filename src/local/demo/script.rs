@@ -221,7 +221,9 @@ impl Script {
             .ask(request)
             .await
             .map(drop)
-            .map_err(|why| Failure { why })
+            .map_err(|why| Failure {
+                why: why.to_string(),
+            })
     }
 
     async fn step(&mut self, text: &str) {

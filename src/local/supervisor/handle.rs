@@ -1,5 +1,6 @@
 //! What a supervisor is given, and what others hold of a running one.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use pair::Side;
@@ -48,10 +49,37 @@ pub(crate) enum Request {
     Start(Side),
     /// Stop both and end.
     StopPair,
+    /// Move the active role.
+    Switchover {
+        /// Where to; to the other side if none is named.
+        to: Option<Side>,
+        /// How long to wait for it.
+        limit_ms: u64,
+    },
 }
 
-/// A request and where its answer goes: what was done, or why not.
-pub(crate) type Asking = (Request, oneshot::Sender<Result<String, String>>);
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotDone {
+    /// It was refused, or turned out to be void.
+    Refused(String),
+    /// It has not happened in its time; it may still happen.
+    Late(String),
+}
+
+impl fmt::Display for NotDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Late(why) => f.write_str(why),
+        }
+    }
+}
+
+/// Where the answer to a request goes: what was done, or why not.
+pub(crate) type Reply = oneshot::Sender<Result<String, NotDone>>;
+
+/// A request and where its answer goes.
+pub(crate) type Asking = (Request, Reply);
 
 /// What others hold of a running supervisor.
 #[derive(Clone, Debug)]
@@ -64,9 +92,9 @@ pub(crate) struct Handle {
 
 impl Handle {
     /// Asks for something and waits for the answer.
-    pub(crate) async fn ask(&self, request: Request) -> Result<String, String> {
+    pub(crate) async fn ask(&self, request: Request) -> Result<String, NotDone> {
         let (reply, answer) = oneshot::channel();
-        let gone = || "the supervisor is stopping".to_owned();
+        let gone = || NotDone::Refused("the supervisor is stopping".to_owned());
         self.requests
             .send((request, reply))
             .await

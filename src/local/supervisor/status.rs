@@ -5,7 +5,7 @@ use pair::Side;
 use super::Supervisor;
 use crate::by_side::SIDES;
 use crate::local::snapshot::{LastTransition, SideSnapshot, Snapshot};
-use crate::policy::Role;
+use crate::policy::{Reason, Role};
 
 impl Supervisor {
     /// Shows how the pair stands, if that has changed.
@@ -38,6 +38,13 @@ impl Supervisor {
                 cause: last.cause,
                 at_ms: last.at_ms,
                 gap_ms: last.gap_ms,
+            }),
+            failback_at_ms: self.decision.as_ref().and_then(|decision| {
+                let reasons = decision.reasons.iter();
+                reasons
+                    .filter_map(Reason::failback_at)
+                    .map(|at| at.0)
+                    .next()
             }),
             conditions: self
                 .decision

@@ -1,0 +1,163 @@
+//! A person's request to move the active role, from the question to its end.
+//!
+//! Policy says whether it can be asked and what became of it; here it is written to the pair record,
+//! followed, and told in sentences.
+
+use pair::Side;
+
+use super::handle::Reply;
+use super::{Blocking, NotDone, Supervisor, What};
+use crate::local::record::Asked;
+use crate::local::time::{now, span};
+use crate::policy::Timestamp;
+use crate::policy::switchover::{self, Fate, NotAsked, Request, Served};
+
+/// A request that waits for its end.
+#[derive(Debug)]
+pub(super) struct Underway {
+    request: Request,
+    limit_ms: u64,
+    deadline: Timestamp,
+    reply: Reply,
+}
+
+impl Supervisor {
+    /// Asks the active to hand over; the answer comes when the role has moved, or will not.
+    pub(super) fn switch_over(&mut self, to: Option<Side>, limit_ms: u64, reply: Reply) {
+        // Whoever asked before and has gone does not wait any more.
+        self.switchover.take_if(|it| it.reply.is_closed());
+        if let Some(underway) = &self.switchover {
+            let to = underway.request.to;
+            let why = format!("a switchover to the {to} is under way: wait for its end");
+            let _ = reply.send(Err(NotDone::Refused(why)));
+            return;
+        }
+        let at = now();
+        let request = match switchover::check(&self.observation(), to, at) {
+            Ok(request) => request,
+            Err(NotAsked::AlreadyActive(side)) => {
+                let text = format!("the {side} is active already: nothing was asked");
+                let _ = reply.send(Ok(text));
+                return;
+            }
+            Err(NotAsked::Refused(why)) => {
+                let why = format!("{why}. Nothing was asked");
+                let _ = reply.send(Err(NotDone::Refused(why)));
+                return;
+            }
+        };
+        if !request.is_asked {
+            self.write_request(&request);
+        }
+        self.switchover = Some(Underway {
+            request,
+            limit_ms,
+            deadline: at.plus_ms(limit_ms),
+            reply,
+        });
+    }
+
+    fn write_request(&self, request: &Request) {
+        let (record, done) = (self.record.clone(), self.blocked.clone());
+        let request = request.clone();
+        tokio::task::spawn_blocking(move || {
+            let asked = record.ask(request.to, request.epoch, &request.id);
+            // The supervisor may have ended.
+            let _ = done.blocking_send(Blocking::AskedByPerson(asked));
+        });
+    }
+
+    /// The request is in the record, or it could not be written.
+    pub(super) fn switchover_asked(&mut self, asked: Asked) {
+        let Some(underway) = &self.switchover else {
+            return;
+        };
+        let (from, to) = (underway.request.to.other(), underway.request.to);
+        match asked {
+            Asked::Yes => {
+                let what = match to {
+                    Side::Primary => "asked to hand over to the primary",
+                    Side::Backup => "asked to hand over to the backup",
+                };
+                self.emit(now(), What::Asked { side: from, what });
+            }
+            Asked::Changed => self.end_switchover(Err(NotDone::Refused(
+                "the pair record changed at that very moment, so nothing was asked: look at the status, and ask again".to_owned(),
+            ))),
+            // It may be in the record all the same: only the record tells.
+            Asked::Failed(why) => self.emit(
+                now(),
+                What::Warning(format!("cannot tell whether the switchover was asked for: {why}")),
+            ),
+        }
+    }
+
+    /// Looks at what became of a request, and answers whoever waits for it.
+    pub(super) fn follow_switchover(&mut self) {
+        let Some(underway) = &self.switchover else {
+            return;
+        };
+        let at = now();
+        let fate = switchover::fate(&underway.request, &self.observation(), at);
+        let (from, to) = (underway.request.to.other(), underway.request.to);
+        let is_late = at >= underway.deadline;
+        let limit = span(underway.limit_ms);
+        let answer = match fate {
+            // The line of the new active comes before the sentence that ends it all.
+            Fate::Done(served) if self.tracker.next_due().is_none() || is_late => {
+                Ok(moved(to, served, &format!("the {from} is its standby")))
+            }
+            Fate::Serving(served) if is_late => {
+                let not_yet = format!("the {from} is no settled standby yet");
+                Ok(moved(to, served, &not_yet))
+            }
+            Fate::Asked if is_late => Err(NotDone::Late(format!(
+                "the {from} has not handed over within {limit}; the request stays in the pair record \
+                 and the {from} answers it as soon as it can: `tandem local status` shows who is active"
+            ))),
+            Fate::Taken if is_late => Err(NotDone::Late(format!(
+                "the {to} has taken the role and does not serve after {limit}: `tandem local status` \
+                 shows what it does, {} what it says",
+                self.plan.dir.log(to).display()
+            ))),
+            Fate::Asked | Fate::Taken | Fate::Serving(_) | Fate::Done(_) => return,
+            Fate::Refused(why) => {
+                let why_then = why.clone();
+                self.emit(at, What::HandoverRefused { side: from, why });
+                Err(NotDone::Refused(format!(
+                    "the {from}, which is active, refused to hand over: {why_then}. It serves on and \
+                     nothing has changed; ask again when that is over"
+                )))
+            }
+            Fate::NotTaken => Err(NotDone::Refused(format!(
+                "the {to} did not take over in its time, so the {from} took its role back and serves \
+                 on: {} says why",
+                self.plan.dir.log(to).display()
+            ))),
+            Fate::Void { holder, epoch } => {
+                let who = holder.map_or_else(|| "nobody".to_owned(), |side| format!("the {side}"));
+                Err(NotDone::Refused(format!(
+                    "the request is void, for the active ended before it answered: {who} is active \
+                     now, in epoch {epoch}"
+                )))
+            }
+        };
+        self.end_switchover(answer);
+    }
+
+    fn end_switchover(&mut self, answer: Result<String, NotDone>) {
+        if let Some(underway) = self.switchover.take() {
+            // Who asked may be gone.
+            let _ = underway.reply.send(answer);
+        }
+    }
+}
+
+/// The sentence that ends a switchover.
+fn moved(to: Side, served: Served, other: &str) -> String {
+    let Served { epoch, gap_ms } = served;
+    let gap = gap_ms.map_or_else(String::new, |gap_ms| {
+        format!(", after a service gap of {}", span(gap_ms))
+    });
+    format!("the {to} is active in epoch {epoch}{gap}; {other}")
+}
