@@ -14,4 +14,5 @@ mod bad_input;
 mod local_demo;
 mod pair;
 mod support;
+mod switchover;
 mod worksheet;

@@ -5,6 +5,7 @@
 pub(crate) mod account;
 pub(crate) mod duo;
 pub(crate) mod instance;
+pub(crate) mod local;
 pub(crate) mod maven;
 pub(crate) mod namespace;
 pub(crate) mod process;
