@@ -60,6 +60,8 @@ pub(super) struct Lane {
     not_before_ms: u64,
     backoff_ms: u64,
     lost: bool,
+    /// When the last definite answer came.
+    answered_ms: Option<u64>,
     /// The last write was refused by oneself: no other is begun before the next read.
     held: bool,
     /// No write was won since one was refused.
@@ -75,6 +77,7 @@ impl Lane {
             not_before_ms: 0,
             backoff_ms: 0,
             lost: false,
+            answered_ms: None,
             held: false,
             refused: false,
         }
@@ -166,7 +169,7 @@ impl Lane {
         }
         match answer {
             CasDone::Won { version } => {
-                self.answered();
+                self.answered(now_ms);
                 self.refused = false;
                 self.next_read_ms = now_ms + timers.beat_ms;
                 let record = unsettled.write.record().clone();
@@ -183,7 +186,7 @@ impl Lane {
                 ));
             }
             CasDone::Conflict => {
-                self.answered();
+                self.answered(now_ms);
                 unsettled.conflict = true;
             }
             CasDone::Unknown(_) => self.failed(now_ms, timers),
@@ -223,7 +226,7 @@ impl Lane {
     ) -> Option<Settled> {
         self.under_way = UnderWay::Nothing;
         self.held = false;
-        self.answered();
+        self.answered(now_ms);
         self.next_read_ms = now_ms + timers.beat_ms;
         let Unsettled { purpose, write, .. } = self.unsettled.take()?;
         let mine = write.record();
@@ -250,7 +253,13 @@ impl Lane {
         self.lost
     }
 
-    fn answered(&mut self) {
+    /// When the last definite answer came.
+    pub(super) fn answered_ms(&self) -> Option<u64> {
+        self.answered_ms
+    }
+
+    fn answered(&mut self, now_ms: u64) {
+        self.answered_ms = Some(now_ms);
         self.lost = false;
         self.backoff_ms = 0;
         self.not_before_ms = 0;

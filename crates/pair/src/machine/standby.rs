@@ -58,14 +58,42 @@ impl Machine {
                     return self.attempt(cause, gap_from_ms);
                 }
                 self.lane.read_soon(self.now.mono_ms);
+                if self.lane.lost() || self.known_until(self.lane.answered_ms()).is_none() {
+                    self.waiting = Waiting::Arbiter;
+                }
             }
             Verdict::Wait { waiting, until_ms } => {
-                self.waiting = waiting;
+                self.waiting = self.unless_blind(waiting);
                 self.wake(until_ms);
                 self.ask_for_failback();
             }
         }
         false
+    }
+
+    /// What this side waits for, unless it waits on what it saw too long ago: an arbiter or a store
+    /// that does not answer, or hangs, must not leave a promise standing.
+    fn unless_blind(&mut self, waiting: Waiting) -> Waiting {
+        if self.newest.state == RecordState::Unread || matches!(waiting, Waiting::Ports(_)) {
+            return waiting;
+        }
+        let Some(until_ms) = self.known_until(self.lane.answered_ms()) else {
+            return Waiting::Arbiter;
+        };
+        self.wake(Some(until_ms));
+        if matches!(waiting, Waiting::HolderEnds { .. }) {
+            let Some(until_ms) = self.known_until(self.evidence.last_alive_ms()) else {
+                return Waiting::Locks;
+            };
+            self.wake(Some(until_ms));
+        }
+        waiting
+    }
+
+    /// How long an observation made then still counts; nothing if it does not any more.
+    fn known_until(&self, seen_ms: Option<u64>) -> Option<u64> {
+        let until_ms = seen_ms? + self.config.timers.lost_after_ms;
+        (self.now.mono_ms < until_ms).then_some(until_ms)
     }
 
     /// Creates the own term file: a takeover begins.
@@ -314,8 +342,8 @@ impl Machine {
         }
     }
 
-    /// Whether this side would take over when the active ends: it has seen its lock refused, and
-    /// could open its ports.
+    /// Whether this side would take over when the active ends: the arbiter answers, it sees the
+    /// active's lock refused, and it could open its ports.
     pub(super) fn is_settled_standby(&self) -> bool {
         self.phase == Phase::Standby
             && self.ports == Ports::Reserved
@@ -323,6 +351,8 @@ impl Machine {
                 .good_record()
                 .is_some_and(|newest| newest.record.holder.is_some())
             && self.evidence.holding() == Holding::Alive
+            && self.known_until(self.lane.answered_ms()).is_some()
+            && self.known_until(self.evidence.last_alive_ms()).is_some()
     }
 
     /// Asks for the term as a returned primary (rule 6): once per epoch, once settled.

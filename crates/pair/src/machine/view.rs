@@ -89,6 +89,8 @@ pub enum Waiting {
     FirstLook,
     /// The arbiter's answer.
     Arbiter,
+    /// The store's answer about the active's lock.
+    Locks,
     /// The record: it is missing or was rolled back.
     Record,
     /// A newer version of this program.
@@ -137,6 +139,10 @@ impl fmt::Display for Waiting {
             Self::Nothing => write!(f, "serves clients"),
             Self::FirstLook => write!(f, "looks for the pair record and the active"),
             Self::Arbiter => write!(f, "waits for the arbiter to answer"),
+            Self::Locks => write!(
+                f,
+                "waits for the store to answer: whether the active's process lives cannot be seen"
+            ),
             Self::Record => write!(
                 f,
                 "waits: the pair record is missing or was rolled back; the active must write it \

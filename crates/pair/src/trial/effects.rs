@@ -8,6 +8,9 @@ use crate::{
 
 impl World {
     pub(super) fn arbitrate(&mut self, side: Side, id: u8, action: &Action) {
+        if self.arbiter == Arbiter::Hangs {
+            return self.effect(side, 100, Effect::Arbiter(action.clone()));
+        }
         let away = self.arbiter == Arbiter::Away;
         let lost = || "no answer".to_owned();
         let newest = self.record.as_ref().map_or(0, |newest| newest.version);
@@ -59,6 +62,7 @@ impl World {
         let answer = match action {
             Action::ProbeLock { term } => {
                 let lock = match self.store.probe(*term) {
+                    _ if !self.locks_answer => LockState::Failed("stale handle".to_owned()),
                     None => LockState::Absent,
                     Some(true) if self.locks_work => LockState::Held,
                     Some(_) => LockState::Free,

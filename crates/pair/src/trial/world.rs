@@ -36,6 +36,8 @@ pub(super) enum Arbiter {
     Away,
     /// It does what it is asked, and its answers are lost.
     Mute,
+    /// It does not come back with an answer, definite or not, until it does something else.
+    Hangs,
     /// Records are too large to be written.
     Full,
 }
@@ -134,6 +136,8 @@ pub(super) struct World {
     /// The next write's answer is lost, once.
     pub(super) mute_once: bool,
     pub(super) locks_work: bool,
+    /// Whether a test of a lock comes back with an answer.
+    pub(super) locks_answer: bool,
     pub(super) same_boot: bool,
     pub(super) ports_free: bool,
     pub(super) timers: Timers,
@@ -157,6 +161,7 @@ impl World {
             arbiter: Arbiter::Answers,
             mute_once: false,
             locks_work: true,
+            locks_answer: true,
             same_boot: true,
             ports_free: true,
             timers: Timers::default(),
