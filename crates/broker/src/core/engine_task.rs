@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use super::compaction::Compaction;
 use super::flow::Outbox;
 use super::management;
 use super::release::{HeldBack, address_of};
@@ -88,11 +89,13 @@ impl EngineTask {
             abandon,
             messages,
         } = self;
+        let compaction = Compaction::new(&writer);
         let mut task = Running {
             engine,
             writer,
             base,
             appended: 0,
+            compaction,
             outboxes: BTreeMap::new(),
             connections: BTreeMap::new(),
             held: HeldBack::default(),
@@ -118,6 +121,7 @@ struct Running {
     base: u64,
     /// Records of the engine that were handed to the journal.
     appended: u64,
+    compaction: Compaction,
     outboxes: BTreeMap<SessionKey, Outbox>,
     connections: BTreeMap<ConnectionKey, Vec<SessionKey>>,
     held: HeldBack,
@@ -145,6 +149,12 @@ impl Running {
                     return Ok(());
                 }
             }
+            let released = gate.borrow().saturating_sub(self.base);
+            if !draining && self.compaction.is_ready(released) {
+                self.compaction
+                    .step(&mut self.engine, &self.writer, &mut self.appended)?;
+            }
+            let compacting = self.compaction.is_ready(released);
             // What the disk cannot take now stays in the sockets.
             let room = !self.writer.is_full();
             let wake = self.next_wake();
@@ -169,7 +179,12 @@ impl Running {
                 _ = count.tick() => {
                     let total = messages_in(&self.engine);
                     messages.send_if_modified(|seen| std::mem::replace(seen, total) != total);
+                    if !draining {
+                        self.compaction
+                            .consider(&mut self.engine, &self.writer, &mut self.appended)?;
+                    }
                 }
+                () = tokio::task::yield_now(), if compacting && !draining => {}
             }
         }
     }

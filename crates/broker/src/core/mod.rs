@@ -5,6 +5,7 @@
 mod admission;
 mod auth;
 mod backoff;
+mod compaction;
 mod connection;
 mod engine_task;
 mod flow;

@@ -1,11 +1,12 @@
 //! The shared store as a term sees it: what earlier terms left, the own seal, the own journal.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
 use journal::{
-    Directory, FileLength, JournalEvent, Options, Record, Seal, Storage, TermId, Writer,
+    Directory, FileLength, JournalEvent, Options, Record, Seal, SegmentName, Storage, TermId,
+    Writer,
 };
 use pair::Term;
 use tracing::{info, warn};
@@ -21,6 +22,8 @@ pub(crate) struct Store {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
     options: Options,
+    /// Files that the last look found to be retired. The term that this side then begins removes them.
+    retired: Arc<Mutex<Vec<SegmentName>>>,
 }
 
 /// What a taker has read.
@@ -39,6 +42,7 @@ impl Store {
             storage,
             dir: dir.to_owned(),
             options,
+            retired: Arc::default(),
         })
     }
 
@@ -89,6 +93,8 @@ impl Store {
                 torn.bytes, torn.file, torn.at_byte
             );
         }
+        engine.finish_replay().map_err(|error| error.to_string())?;
+        self.set_retired(history.retired().to_vec());
         for leftover in history.leftovers() {
             warn!("{leftover} belongs to no term that ever served; it is not read");
         }
@@ -125,6 +131,7 @@ impl Store {
             on_event,
         )
         .map_err(|error| error.to_string())?;
+        writer.add_retired(self.set_retired(Vec::new()));
         let start = Record {
             kind: TERM_START,
             payload: bytes::Bytes::new(),
@@ -133,6 +140,12 @@ impl Store {
             .append(vec![start])
             .map_err(|error| error.to_string())?;
         Ok(writer)
+    }
+
+    /// Notes retired files; answers with those noted before.
+    fn set_retired(&self, files: Vec<SegmentName>) -> Vec<SegmentName> {
+        let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *retired, files)
     }
 
     /// Where the term files are.
