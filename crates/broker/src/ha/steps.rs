@@ -180,7 +180,7 @@ impl Steps {
                 Some(Input::TermStarted { term, result })
             }
             Action::OpenPorts { term } => {
-                let result = self.open_ports();
+                let result = self.open_ports(term);
                 Some(Input::PortsOpened { term, result })
             }
             Action::Drain { term } => {
@@ -267,14 +267,15 @@ impl Steps {
                 JournalEvent::Synced(synced) => match TermFile::mark(&dir, term) {
                     Ok(mark) => (synced.durable.offset, mark_of(mark)),
                     Err(error) => {
-                        let text = format!("the fence mark of epoch {}: {error}", term.epoch);
-                        let _ = answers.send(Input::JournalFailed(text));
+                        let error = format!("the fence mark of epoch {}: {error}", term.epoch);
+                        let _ = answers.send(Input::JournalFailed { term, error });
                         return;
                     }
                 },
                 JournalEvent::Failed(error) => {
                     error!("{error}");
-                    let _ = answers.send(Input::JournalFailed(error.to_string()));
+                    let error = error.to_string();
+                    let _ = answers.send(Input::JournalFailed { term, error });
                     return;
                 }
             };
@@ -296,7 +297,7 @@ impl Steps {
             .map_err(|_| "the journal ended before the term began".to_owned())
     }
 
-    fn open_ports(&mut self) -> Result<(), String> {
+    fn open_ports(&mut self, term: Term) -> Result<(), String> {
         let Some(Started { writer, gate }) = self.started.take() else {
             return Err("the term was not started".to_owned());
         };
@@ -330,7 +331,7 @@ impl Steps {
             messages: self.parts.messages.clone(),
             on_failure: Box::new(move |error| {
                 // A term that is being dropped is not answered any more.
-                let _ = answers.send(Input::JournalFailed(error));
+                let _ = answers.send(Input::JournalFailed { term, error });
             }),
         }));
         Ok(())

@@ -9,7 +9,7 @@ pub struct Config {
     pub side: Side,
     /// This run of its process.
     pub inc: Incarnation,
-    /// Node ID that the record must carry, where this instance knows one already.
+    /// Node ID that the record must carry; where nothing is known, that of the first record read.
     pub pair: Option<String>,
     /// How the sides share their data.
     pub mode: Mode,

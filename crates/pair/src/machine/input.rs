@@ -88,8 +88,14 @@ pub enum Input {
         /// The own mark.
         mark: Mark,
     },
-    /// A write, an fsync or the reading of the own mark failed: the incarnation is over.
-    JournalFailed(String),
+    /// A write, an fsync or the reading of the own mark failed: the incarnation is over, unless it
+    /// has let go of that term already.
+    JournalFailed {
+        /// The term whose journal it is.
+        term: Term,
+        /// What happened.
+        error: String,
+    },
     /// Answers `OpenPorts`.
     PortsOpened {
         /// The own term.

@@ -5,7 +5,8 @@
 use super::lane::{Purpose, Settled};
 use super::{
     Action, Attempt, CasDone, ExitReason, Gap, Input, LetGo, LettingGo, LockState, Machine, Mark,
-    Notice, Phase, Ports, Preparation, RecordRead, RecordState, SteppingDown, Versioned, Work,
+    Notice, Phase, Ports, Preparation, RecordRead, RecordState, Role, SteppingDown, Versioned,
+    Work,
 };
 use crate::{Record, Term};
 
@@ -19,7 +20,13 @@ impl Machine {
                 step: "looking for earlier terms",
                 error,
             }),
-            Input::RecordRead(answer) => self.learn_record(answer),
+            Input::RecordRead(answer) => {
+                let before = self.role();
+                self.learn_record(answer);
+                if before == Role::Starting && self.role() == Role::Standby {
+                    self.role_since_unix_ms = self.now.unix_ms;
+                }
+            }
             Input::CasDone(answer) => self.learn_write(&answer),
             Input::PeerFile(peer) => self.peer = peer,
             Input::LockProbed { term, lock } => {
@@ -44,9 +51,11 @@ impl Machine {
             }
             Input::TermStarted { term, result } => self.learn_term_started(term, result),
             Input::Synced { term, up_to, mark } => self.learn_synced(term, up_to, mark),
-            Input::JournalFailed(error) => {
+            Input::JournalFailed { term: of, error } => {
                 // A journal that was let go of has nothing left that depends on it.
-                if matches!(self.phase, Phase::Preparing { .. } | Phase::Serving { .. }) {
+                if let Phase::Preparing { term, .. } | Phase::Serving { term, .. } = self.phase
+                    && term == of
+                {
                     self.exit(ExitReason::Store {
                         step: "journal",
                         error,
@@ -75,6 +84,10 @@ impl Machine {
                 return self.learn_other_pair(found);
             }
             RecordRead::Found(found) => {
+                // From here on this process knows whose it is: another pair's record in its place
+                // is a fault of the arbiter.
+                let pair = &mut self.config.pair;
+                pair.get_or_insert_with(|| found.record.pair.clone());
                 let settled = self
                     .lane
                     .read_answered(now_ms, &timers, Some(&found.record));

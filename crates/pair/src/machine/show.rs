@@ -1,6 +1,6 @@
 //! The view of a side, computed from its state and published when it changed.
 
-use super::{Action, Gap, Machine, Phase, Role, View, Waiting, Work};
+use super::{Action, Gap, Machine, Phase, RecordState, Role, View, Waiting, Work};
 use crate::Record;
 
 impl Machine {
@@ -51,6 +51,7 @@ impl Machine {
     /// The role of the current phase.
     pub(super) fn role(&self) -> Role {
         match self.phase {
+            Phase::Standby if self.newest.state == RecordState::Unread => Role::Starting,
             Phase::Standby | Phase::SteppingDown { .. } => Role::Standby,
             Phase::Attempting { .. } => Role::Attempting,
             Phase::Preparing { .. } => Role::Preparing,

@@ -52,6 +52,8 @@ pub struct View {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// Has not read the record yet.
+    Starting,
     /// Follows, ports closed.
     Standby,
     /// Has sent a takeover write, or is about to.
@@ -69,6 +71,7 @@ pub enum Role {
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Starting => "starting",
             Self::Standby => "standby",
             Self::Attempting => "attempting",
             Self::Preparing => "preparing",

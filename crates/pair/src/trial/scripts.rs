@@ -45,6 +45,10 @@ impl Script {
             ["locks", "answer"] => world.locks_answer = true,
             ["locks", "do", "not", "work"] => world.locks_work = false,
             ["machines", "differ"] => world.same_boot = false,
+            ["pair", "not", "known"] => world.pair_known = false,
+            ["journal", epoch, "fails", side] => {
+                world.fail_journal(side.parse().unwrap(), epoch.parse().unwrap());
+            }
             ["ports", "taken"] => world.ports_free = false,
             ["ports", "free"] => world.ports_free = true,
             ["store", "has", "data"] => {

@@ -140,6 +140,8 @@ pub(super) struct World {
     pub(super) locks_answer: bool,
     pub(super) same_boot: bool,
     pub(super) ports_free: bool,
+    /// Whether the instances know the pair's node ID before they read a record.
+    pub(super) pair_known: bool,
     pub(super) timers: Timers,
     pub(super) mutation: Option<Mutation>,
     pub(super) trace: Option<Vec<String>>,
@@ -164,6 +166,7 @@ impl World {
             locks_answer: true,
             same_boot: true,
             ports_free: true,
+            pair_known: true,
             timers: Timers::default(),
             mutation: None,
             trace: None,
@@ -252,7 +255,7 @@ impl World {
         let config = Config {
             side,
             inc: Incarnation([id; 16]),
-            pair: Some("node".to_owned()),
+            pair: self.pair_known.then(|| "node".to_owned()),
             mode: Mode::SharedStore,
             timers: self.timers,
             failback: setup.failback,
@@ -318,6 +321,16 @@ impl World {
         self.log(|| format!("{side:<7} is asked to stop"));
         if let Some(id) = self.processes.get(&side).map(|process| process.id) {
             self.learn(side, id, Input::StopRequested);
+        }
+    }
+
+    /// A process is told late that the journal of a term of its own has failed.
+    pub(super) fn fail_journal(&mut self, side: Side, epoch: u64) {
+        if let Some(id) = self.processes.get(&side).map(|process| process.id) {
+            let inc = Incarnation([id; 16]);
+            let term = Term { epoch, inc };
+            let error = "no space left".to_owned();
+            self.learn(side, id, Input::JournalFailed { term, error });
         }
     }
 
