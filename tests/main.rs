@@ -11,6 +11,7 @@
 
 mod artemis;
 mod bad_input;
+mod discovery;
 mod local_demo;
 mod pair;
 mod support;

@@ -1,14 +1,13 @@
 //! The worksheet, word for word: two lines make the pair, two scripts start it, two JMS clients go on through kill
 //! primary, kill backup and restart it, restart primary.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::support::account::Account;
 use crate::support::instance::{BACKUP_PORT, Instance, PRIMARY_PORT, accepts};
-use crate::support::maven::{Load, Worksheet};
+use crate::support::maven::{CLIENT_LIMIT, Load, Worksheet};
 use crate::support::namespace::in_own_network;
-use crate::support::process::Running;
-use crate::support::{measured, programs, wait_for};
+use crate::support::{measured, now_ms, programs};
 
 /// Longer than the events below take at their slowest, so that the sender is still sending after the last one.
 const LOAD: Load = Load {
@@ -17,12 +16,8 @@ const LOAD: Load = Load {
     seconds: 180,
 };
 
-/// Acknowledgements after each event that show that the sender really goes on.
-const GOES_ON: usize = 50;
-
 const START_LIMIT: Duration = Duration::from_secs(30);
 const TAKEOVER_LIMIT: Duration = Duration::from_secs(30);
-const CLIENT_LIMIT: Duration = Duration::from_mins(1);
 
 #[test]
 fn clients_go_on_through_kill_cold_start_and_failback() {
@@ -46,30 +41,26 @@ fn clients_go_on_through_kill_cold_start_and_failback() {
             let clients = Worksheet::copy_to(folder);
             let mut receiver = clients.receive(LOAD);
             let mut sender = clients.send(LOAD);
-            goes_on(&clients, &mut sender, "at first");
+            clients.go_on(&mut sender, "at first");
 
             let killed_primary = now_ms();
             primary.kill();
             standby.wait_for_text("AMQ221010", TAKEOVER_LIMIT);
-            goes_on(&clients, &mut sender, "after the primary was killed");
+            clients.go_on(&mut sender, "after the primary was killed");
             assert!(!accepts(PRIMARY_PORT), "the primary is dead");
 
             let killed_backup = now_ms();
             standby.kill();
             let mut standby = backup.run();
             standby.wait_for_text("AMQ221010", TAKEOVER_LIMIT);
-            goes_on(
-                &clients,
-                &mut sender,
-                "after the backup was killed and restarted",
-            );
+            clients.go_on(&mut sender, "after the backup was killed and restarted");
 
             let restarted_primary = now_ms();
             let mut primary = live.run();
             primary.wait_for_text("AMQ221034", START_LIMIT);
             primary.wait_for_text("AMQ221007", TAKEOVER_LIMIT);
             standby.wait_for_text("AMQ221031", START_LIMIT);
-            goes_on(&clients, &mut sender, "after the primary was restarted");
+            clients.go_on(&mut sender, "after the primary was restarted");
             assert!(accepts(PRIMARY_PORT), "the primary serves again");
             assert!(!accepts(BACKUP_PORT), "the backup is the backup again");
 
@@ -105,34 +96,4 @@ fn clients_go_on_through_kill_cold_start_and_failback() {
             ));
         },
     );
-}
-
-/// Waits for more acknowledgements, and for as many messages at the receiver.
-fn goes_on(clients: &Worksheet, sender: &mut Running, when: &str) {
-    let before = (
-        clients.sent().acknowledged.len(),
-        clients.received().numbers.len(),
-    );
-    wait_for(
-        &format!("the clients going on {when}"),
-        CLIENT_LIMIT,
-        || {
-            let after = (
-                clients.sent().acknowledged.len(),
-                clients.received().numbers.len(),
-            );
-            assert!(
-                sender.is_running() || clients.sent().ended,
-                "the sender failed {when}"
-            );
-            (after.0 >= before.0 + GOES_ON && after.1 >= before.1 + GOES_ON).then_some(())
-        },
-    );
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .expect("a clock after 1970");
-    u64::try_from(since.as_millis()).expect("fits for ages")
 }

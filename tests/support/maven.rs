@@ -3,10 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::account::{Received, Sent};
 use super::process::Running;
-use super::programs;
+use super::{programs, wait_for};
+
+/// For anything that these clients do, with the start of Maven and Java on a busy machine.
+pub(crate) const CLIENT_LIMIT: Duration = Duration::from_mins(1);
+
+/// Acknowledgements that show that the sender really goes on.
+const GOES_ON: usize = 50;
 
 /// A copy of `examples/worksheet`, so that tests do not write into the repository.
 pub(crate) struct Worksheet {
@@ -41,6 +48,45 @@ impl Worksheet {
     /// `mvn verify -PqueueSender`
     pub(crate) fn send(&self, load: Load) -> Running {
         self.start("queueSender", &self.sender_log(), load)
+    }
+
+    /// Gives the clients another URL than the worksheet's.
+    pub(crate) fn dial(&self, url: &str) {
+        let key = "connectionFactory.ConnectionFactory=";
+        let path = self.folder.join("src/main/resources/jndi.properties");
+        let text = fs::read_to_string(&path).expect("a file of the project");
+        assert!(text.contains(key), "{text}");
+        let lines = text.lines().map(|line| {
+            if line.starts_with(key) {
+                format!("{key}{url}\n")
+            } else {
+                format!("{line}\n")
+            }
+        });
+        fs::write(&path, lines.collect::<String>()).expect("a file of the copy");
+    }
+
+    /// Waits for more acknowledgements, and for as many messages at the receiver.
+    pub(crate) fn go_on(&self, sender: &mut Running, when: &str) {
+        let so_far = || {
+            (
+                self.sent().acknowledged.len(),
+                self.received().numbers.len(),
+            )
+        };
+        let before = so_far();
+        wait_for(
+            &format!("the clients going on {when}"),
+            CLIENT_LIMIT,
+            || {
+                let after = so_far();
+                assert!(
+                    sender.is_running() || self.sent().ended,
+                    "the sender failed {when}"
+                );
+                (after.0 >= before.0 + GOES_ON && after.1 >= before.1 + GOES_ON).then_some(())
+            },
+        );
     }
 
     /// What the sender has noted so far.

@@ -12,7 +12,7 @@ pub(crate) mod process;
 pub(crate) mod programs;
 pub(crate) mod traffic;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often a condition is looked at while a test waits for it.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -30,6 +30,14 @@ pub(crate) fn wait_for<T>(what: &str, limit: Duration, mut look: impl FnMut() ->
         );
         std::thread::sleep(LOOK_EVERY);
     }
+}
+
+/// Milliseconds since 1970, as the worksheet's clients note them.
+pub(crate) fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970");
+    u64::try_from(since.as_millis()).expect("fits for ages")
 }
 
 /// Prints a measurement; `cargo xtask test` shows it beside the test's result.
