@@ -156,8 +156,22 @@ fn a_switchover_that_cannot_be_done_changes_nothing() {
             signal(backup, Signal::SIGSTOP);
             let output = pair.says(&["switchover", "--timeout", "20s"]);
             signal(backup, Signal::SIGCONT);
-            refused(&output, 1, &["the primary"]);
+            let took_back =
+                "the backup did not take over in its time, so the primary took its role back";
+            refused(&output, 1, &[took_back]);
             pair.settles(Side::Primary);
+
+            // The primary does not hand over again so soon. Whoever does not wait for it is not surprised later.
+            let before = epoch(Side::Primary);
+            refused(
+                &pair.says(&["switchover", "--timeout", "500ms"]),
+                6,
+                &[
+                    "has not handed over within 500 ms, so the request was withdrawn and nothing has changed",
+                ],
+            );
+            std::thread::sleep(NEVER);
+            assert_eq!(epoch(Side::Primary), before, "a withdrawn request is void");
             traffic.goes_on(GOES_ON, "after the switchover that was not done");
             traffic.finish();
             pair.stop();

@@ -62,10 +62,10 @@ pub(crate) struct PairRecord {
     arbiter: Arc<DirectoryArbiter>,
 }
 
-/// How a request for a switchover ended.
+/// How the writing of a request, or of its end, ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// It is in the record.
+    /// It is done: the request is in the record, or gone from it.
     Yes,
     /// The record changed meanwhile: to be decided anew.
     Changed,
@@ -133,26 +133,43 @@ impl PairRecord {
     /// Asks for a switchover in an epoch, unless the record is of another one by now or somebody
     /// else asked already.
     pub(crate) fn ask(&self, to: Side, epoch: u64, id: &str) -> Asked {
-        let found = match self.arbiter.read() {
-            Ok(Some(found)) => found,
-            Ok(None) => return Asked::Changed,
-            Err(error) => return Asked::Failed(error.to_string()),
-        };
-        if found.record.epoch != epoch || found.record.wanted_now().is_some() {
-            return Asked::Changed;
-        }
         let wanted = Wanted {
             to,
             epoch,
             id: id.to_owned(),
         };
-        match self
-            .arbiter
-            .cas(found.version, &found.record.with_wanted(wanted))
-        {
+        self.change(|record| {
+            let is_open = record.epoch == epoch && record.wanted_now().is_none();
+            is_open.then(|| record.with_wanted(wanted))
+        })
+    }
+
+    /// Takes a request back, if it is still in force.
+    pub(crate) fn withdraw(&self, epoch: u64, id: &str) -> Asked {
+        self.change(|record| {
+            let wanted = record.wanted_now()?;
+            // Who asks is no holder: only the request goes, as `Record::with_wanted` only sets it.
+            (wanted.epoch == epoch && wanted.id == id).then(|| Record {
+                wanted: None,
+                ..record.clone()
+            })
+        })
+    }
+
+    /// One write by compare-and-set, unless the record as it is gives no reason for it.
+    fn change(&self, next: impl FnOnce(&Record) -> Option<Record>) -> Asked {
+        let found = match self.arbiter.read() {
+            Ok(Some(found)) => found,
+            Ok(None) => return Asked::Changed,
+            Err(error) => return Asked::Failed(error.to_string()),
+        };
+        let Some(next) = next(&found.record) else {
+            return Asked::Changed;
+        };
+        match self.arbiter.cas(found.version, &next) {
             Outcome::Won { .. } => Asked::Yes,
             Outcome::Conflict => Asked::Changed,
-            // The next look tells whether it is in place; the request has one name per epoch.
+            // The next look tells whether it is in place; each request has a name of its own.
             Outcome::Unknown(error) => Asked::Failed(error.to_string()),
             Outcome::Refused(error) => Asked::Failed(error.to_string()),
         }
@@ -253,5 +270,10 @@ mod tests {
             panic!("it is there")
         };
         assert_eq!(seen.wanted, Some((Side::Primary, "x".to_owned())));
+
+        assert_eq!(record.withdraw(0, "y"), Asked::Changed);
+        assert_eq!(record.withdraw(0, "x"), Asked::Yes);
+        assert_eq!(record.withdraw(0, "x"), Asked::Changed);
+        assert_eq!(record.ask(Side::Primary, 0, "x"), Asked::Yes);
     }
 }

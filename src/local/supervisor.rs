@@ -50,8 +50,12 @@ enum Blocking {
         asked: Asked,
         stable_ms: u64,
     },
-    /// The same for a person's.
+    /// A request of policy was taken back, or not.
+    Withdrawn(Asked),
+    /// A person's request was written, or not.
     AskedByPerson(Asked),
+    /// A person's request was taken back, or not.
+    WithdrawnForPerson(Asked),
 }
 
 /// The supervisor of one pair.

@@ -72,6 +72,19 @@ fn number_of(id: &str, epoch: u64) -> Option<u32> {
     number.parse().ok()
 }
 
+/// The request that is in force, if policy made it.
+fn own_request(record: &RecordSeen) -> Option<&str> {
+    let (_, id) = record.wanted.as_ref()?;
+    number_of(id, record.epoch).map(|_| id.as_str())
+}
+
+/// Whether the backup serves and the primary's process is certainly not there.
+fn is_serving_alone(seen: &Observation, epoch: u64) -> bool {
+    let backup = seen.brokers.backup.known();
+    backup.is_some_and(|backup| backup.role == Role::Serving && backup.epoch == epoch)
+        && seen.brokers.primary == Observed::Absent
+}
+
 pub(super) fn decide(rules: &Rules, seen: &Observation, now: Timestamp, decision: &mut Decision) {
     let Observed::Known(record) = &seen.record else {
         decision.memory.failback.stable = None;
@@ -89,6 +102,13 @@ pub(super) fn decide(rules: &Rules, seen: &Observation, now: Timestamp, decision
         Err(why) => {
             memory.stable = None;
             decision.reasons.push(Reason::FailbackBlocked(why));
+            // A request that waits would give the role to whatever the primary is when it returns.
+            if let Some(id) = own_request(record)
+                && is_serving_alone(seen, record.epoch)
+            {
+                let (epoch, id) = (record.epoch, id.to_owned());
+                decision.actions.push(Action::Withdraw { epoch, id });
+            }
             return;
         }
     };

@@ -1,7 +1,7 @@
 //! What the pair needs next: when to fail back, and when to start a broker again.
 //!
 //! One pure function of values. It asks; the brokers' own protocol decides who is active. It only
-//! ever sets `wanted` and starts brokers, and it must never do I/O or read a clock: the same
+//! ever sets `wanted`, takes that back, and starts brokers, and it must never do I/O or read a clock: the same
 //! arguments give the same answer, here and on Kubernetes.
 //!
 //! What was asked is read back from the pair record, so a new decider neither repeats nor forgets a
@@ -109,6 +109,13 @@ pub(crate) enum Action {
         /// Name of the request.
         id: String,
     },
+    /// Take a request back that is not answered, by compare-and-set.
+    Withdraw {
+        /// The epoch in which it was asked.
+        epoch: u64,
+        /// Name of the request.
+        id: String,
+    },
     /// Start a broker that ended.
     Start(Side),
 }
@@ -176,6 +183,7 @@ impl fmt::Display for Action {
             Self::SetWanted { to, epoch, id } => {
                 write!(f, "set wanted to={to} epoch={epoch} id={id}")
             }
+            Self::Withdraw { epoch, id } => write!(f, "withdraw epoch={epoch} id={id}"),
             Self::Start(side) => write!(f, "start {side}"),
         }
     }

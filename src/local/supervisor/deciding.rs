@@ -40,6 +40,19 @@ impl Supervisor {
                     ),
                 }
             }
+            Blocking::Withdrawn(asked) => {
+                self.asking = false;
+                self.stale = true;
+                if asked == Asked::Yes {
+                    let what = "no longer asked to hand over: the primary does not run";
+                    let side = Side::Backup;
+                    self.emit(now(), What::Asked { side, what });
+                }
+            }
+            Blocking::WithdrawnForPerson(asked) => {
+                self.stale = true;
+                self.switchover_withdrawn(&asked);
+            }
             Blocking::AskedByPerson(asked) => {
                 self.stale = true;
                 self.switchover_asked(asked);
@@ -72,7 +85,16 @@ impl Supervisor {
                         let _ = done.blocking_send(Blocking::Asked { asked, stable_ms });
                     });
                 }
-                Action::SetWanted { .. } => {}
+                Action::Withdraw { epoch, id } if !self.asking && !self.looking => {
+                    self.asking = true;
+                    let (record, done) = (self.record.clone(), self.blocked.clone());
+                    let (epoch, id) = (*epoch, id.clone());
+                    tokio::task::spawn_blocking(move || {
+                        let withdrawn = record.withdraw(epoch, &id);
+                        let _ = done.blocking_send(Blocking::Withdrawn(withdrawn));
+                    });
+                }
+                Action::SetWanted { .. } | Action::Withdraw { .. } => {}
             }
         }
         let refusal = decision.reasons.iter().find_map(|reason| {

@@ -12,13 +12,29 @@ use crate::local::time::{now, span};
 use crate::policy::Timestamp;
 use crate::policy::switchover::{self, Fate, NotAsked, Request, Served};
 
+/// How long a request that was withdrawn is still followed: the active may just have begun, and a
+/// handover takes no longer.
+const WITHDRAWN_WATCH_MS: u64 = 2_000;
+
 /// A request that waits for its end.
 #[derive(Debug)]
 pub(super) struct Underway {
     request: Request,
+    stage: Stage,
     limit_ms: u64,
     deadline: Timestamp,
     reply: Reply,
+}
+
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It is in the record, or will be.
+    Waiting,
+    /// Its time is over; it is being taken out of the record.
+    Withdrawing,
+    /// It is out of the record.
+    Withdrawn,
 }
 
 impl Supervisor {
@@ -51,10 +67,47 @@ impl Supervisor {
         }
         self.switchover = Some(Underway {
             request,
+            stage: Stage::Waiting,
             limit_ms,
             deadline: at.plus_ms(limit_ms),
             reply,
         });
+    }
+
+    /// Takes a request out of the record: it must not move the role when nobody expects it any more.
+    fn withdraw(&mut self) {
+        let Some(underway) = &mut self.switchover else {
+            return;
+        };
+        underway.stage = Stage::Withdrawing;
+        let (record, done) = (self.record.clone(), self.blocked.clone());
+        let request = underway.request.clone();
+        tokio::task::spawn_blocking(move || {
+            let withdrawn = record.withdraw(request.epoch, &request.id);
+            // The supervisor may have ended.
+            let _ = done.blocking_send(Blocking::WithdrawnForPerson(withdrawn));
+        });
+    }
+
+    /// The request is out of the record, by this or because it has an answer; or it could not be written.
+    pub(super) fn switchover_withdrawn(&mut self, withdrawn: &Asked) {
+        let Some(underway) = &mut self.switchover else {
+            return;
+        };
+        match withdrawn {
+            Asked::Yes | Asked::Changed => {
+                underway.stage = Stage::Withdrawn;
+                underway.deadline = now().plus_ms(WITHDRAWN_WATCH_MS);
+            }
+            Asked::Failed(why) => {
+                let (from, limit) = (underway.request.to.other(), span(underway.limit_ms));
+                let why = format!(
+                    "the {from} has not handed over within {limit}, and the request could not be \
+                     withdrawn ({why}): it may still be answered"
+                );
+                self.end_switchover(Err(NotDone::Late(why)));
+            }
+        }
     }
 
     fn write_request(&self, request: &Request) {
@@ -102,6 +155,8 @@ impl Supervisor {
         let (from, to) = (underway.request.to.other(), underway.request.to);
         let is_late = at >= underway.deadline;
         let limit = span(underway.limit_ms);
+        let log = self.plan.dir.log(from);
+        let log = log.display();
         let answer = match fate {
             // The line of the new active comes before the sentence that ends it all.
             Fate::Done(served) if self.tracker.next_due().is_none() || is_late => {
@@ -111,9 +166,15 @@ impl Supervisor {
                 let not_yet = format!("the {from} is no settled standby yet");
                 Ok(moved(to, served, &not_yet))
             }
+            Fate::Asked if is_late && underway.stage == Stage::Withdrawing => return,
+            Fate::Asked if is_late && underway.request.is_asked => Err(NotDone::Late(format!(
+                "the {from} has not handed over within {limit}; the request was there before and stays: \
+                 {log} says what it waits for"
+            ))),
+            Fate::Asked if is_late && underway.stage == Stage::Waiting => return self.withdraw(),
             Fate::Asked if is_late => Err(NotDone::Late(format!(
-                "the {from} has not handed over within {limit}; the request stays in the pair record \
-                 and the {from} answers it as soon as it can: `tandem local status` shows who is active"
+                "the {from} has not handed over within {limit}, so the request was withdrawn and nothing \
+                 has changed: {log} says what it waited for"
             ))),
             Fate::Taken if is_late => Err(NotDone::Late(format!(
                 "the {to} has taken the role and does not serve after {limit}: `tandem local status` \
