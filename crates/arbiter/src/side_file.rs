@@ -6,7 +6,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 
-use pair::{Incarnation, PeerInfo, Side};
+use pair::{Draining, Incarnation, PeerInfo, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::directory::{DirectoryArbiter, sync_dir};
@@ -43,6 +43,9 @@ pub struct SideFile {
     pub pid: u32,
     /// Whether it is about to end.
     pub leaving: bool,
+    /// The last work before the newest term it let go of.
+    #[serde(default)]
+    pub draining: Option<Draining>,
 }
 
 impl SideFile {
@@ -65,6 +68,7 @@ impl SideFile {
             http: http.to_owned(),
             pid,
             leaving: false,
+            draining: None,
         }
     }
 
@@ -72,6 +76,12 @@ impl SideFile {
     #[must_use]
     pub fn leaving(self, leaving: bool) -> Self {
         Self { leaving, ..self }
+    }
+
+    /// The same, with the last work before a term it lets go of.
+    #[must_use]
+    pub fn draining(self, draining: Option<Draining>) -> Self {
+        Self { draining, ..self }
     }
 
     /// `host:port` of its client port.
@@ -85,6 +95,7 @@ impl SideFile {
             connector: self.connector(),
             inc: self.inc,
             leaving: self.leaving,
+            draining: self.draining,
             alive,
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 
 use arbiter::{DirectoryArbiter, SideFile};
-use pair::{Incarnation, Side};
+use pair::{Draining, Incarnation, Side};
 use tempfile::TempDir;
 
 #[test]
@@ -32,6 +32,15 @@ fn a_side_reads_what_the_other_left() {
         (seen.connector.as_str(), seen.inc, seen.leaving),
         ("127.0.0.1:61616", inc, false)
     );
+
+    let draining = Some(Draining {
+        epoch: 3,
+        since_unix_ms: 1_000,
+    });
+    let file = file.draining(draining);
+    arbiter.write_side(Side::Primary, &file).unwrap();
+    let seen = arbiter.read_side(Side::Primary).unwrap().unwrap();
+    assert_eq!(seen.peer_info(false).draining, draining);
 
     arbiter
         .write_side(Side::Primary, &file.leaving(true))

@@ -22,8 +22,8 @@ mod trial;
 
 pub use identity::{BadIncarnation, BadSide, Incarnation, Mode, Side, Term};
 pub use machine::{
-    Action, CasDone, Config, ConfigError, ExitReason, Failback, Input, LockState, Machine, Mark,
-    Notice, Now, PeerInfo, RecordRead, Role, StoreFacts, Versioned, View, Waiting,
+    Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LockState,
+    Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts, Versioned, View, Waiting,
 };
 pub use record::{
     Cause, FORMAT, Holder, Locks, MAX_RECORD_BYTES, Member, Record, RecordError, Refused, Taker,

@@ -152,8 +152,8 @@ pub struct Transition {
     pub cause: Cause,
     /// When the taker wrote it, in milliseconds since 1970.
     pub at: u64,
-    /// Service gap as the taker saw it: from the last moment the old holder was known alive to the
-    /// opened ports. Absent until then, and where the taker never saw the old holder alive.
+    /// Service gap as the taker saw it: from the beginning of the old holder's last work, or the last
+    /// moment it was known alive, to the opened ports. Absent until then, and where the taker never saw the old holder alive.
     #[serde(default)]
     pub gap_ms: Option<u64>,
 }

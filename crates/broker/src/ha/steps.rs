@@ -9,7 +9,7 @@ use std::time::Duration;
 use arbiter::{DirectoryArbiter, SideFile, TermFile};
 use engine::EngineConfig;
 use journal::{JournalEvent, Writer};
-use pair::{Action, Input, Mark, Side, StoreFacts, Term};
+use pair::{Action, Draining, Input, Mark, Side, StoreFacts, Term};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -126,8 +126,8 @@ impl Steps {
                 ))
             }
             Action::ReservePorts => Some(Input::PortsReserved(self.reserve_ports())),
-            Action::WriteSideFile { leaving } => {
-                self.write_side_file(leaving).await;
+            Action::WriteSideFile { leaving, draining } => {
+                self.write_side_file(leaving, draining).await;
                 None
             }
             Action::CreateTermFile { term } => {
@@ -235,13 +235,14 @@ impl Steps {
         Ok(())
     }
 
-    async fn write_side_file(&self, leaving: bool) {
+    async fn write_side_file(&self, leaving: bool, draining: Option<Draining>) {
         let arbiter = Arc::clone(&self.parts.arbiter);
         let side = self.parts.side;
         let file = self.parts.side_file.clone().leaving(leaving);
+        let file = file.draining(draining);
         let connector = file.connector();
         match blocking(move || arbiter.write_side(side, &file)).await {
-            Ok(()) if leaving => {}
+            Ok(()) if leaving || draining.is_some() => {}
             Ok(()) => match side {
                 Side::Primary => info!("left connector {connector} for the backup"),
                 Side::Backup => info!("AMQ221031: backup announced, at {connector}"),

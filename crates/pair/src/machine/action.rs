@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Versioned, View};
+use super::{Draining, Versioned, View};
 use crate::{Cause, Record, Refused, Side, Term};
 
 /// Something a side wants done.
@@ -43,6 +43,8 @@ pub enum Action {
     WriteSideFile {
         /// Whether this process is about to end.
         leaving: bool,
+        /// The last work before the newest term it let go of.
+        draining: Option<Draining>,
     },
     /// Create and lock the own term file (rule 3). Answer: `TermFileCreated`.
     CreateTermFile {

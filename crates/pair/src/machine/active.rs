@@ -6,7 +6,9 @@
 use super::Versioned;
 use super::action::Write;
 use super::lane::Purpose;
-use super::{Action, Gap, Machine, Notice, Phase, RecordState, SteppingDown, Waiting, Work};
+use super::{
+    Action, Draining, Gap, Machine, Notice, Phase, RecordState, SteppingDown, Waiting, Work,
+};
 use crate::{Term, Wanted};
 
 impl Machine {
@@ -24,7 +26,6 @@ impl Machine {
             return false;
         }
         if self.stop_by_ms.is_some() {
-            self.say_goodbye();
             return self.drain(term, gap, Work::DrainingToStop);
         }
         if let Gap::Closed { gap_ms } = gap {
@@ -112,7 +113,8 @@ impl Machine {
                     to: wanted.to,
                     id: wanted.id,
                 });
-                self.drain(term, gap, Work::DrainingFor { to: wanted.to })
+                let (to, since_ms) = (wanted.to, self.now.mono_ms);
+                self.drain(term, gap, Work::DrainingFor { to, since_ms })
             }
             Objection::NotYet { reason, until_ms } => {
                 self.wake(until_ms);
@@ -166,6 +168,16 @@ impl Machine {
     }
 
     fn drain(&mut self, term: Term, gap: Gap, work: Work) -> bool {
+        self.draining = Some(Draining {
+            epoch: term.epoch,
+            since_unix_ms: self.now.unix_ms,
+        });
+        // Before the drain: until that begins, clients are still served.
+        if work == Work::DrainingToStop {
+            self.say_goodbye();
+        } else {
+            self.write_side_file();
+        }
         self.push(Action::Drain { term });
         // Still serving: what is finished now is acknowledged, through the gate.
         self.phase = Phase::Serving { term, gap, work };

@@ -205,7 +205,19 @@ pub struct PeerInfo {
     pub inc: Incarnation,
     /// Whether it has said that it is about to end.
     pub leaving: bool,
+    /// The last work it did, or does, before it lets go of a term.
+    pub draining: Option<Draining>,
     /// Whether a process of that side holds the side's lock: a killed one leaves its file behind.
     /// False if that could not be seen. A hint for availability, never evidence for safety.
     pub alive: bool,
+}
+
+/// Since when an active accepts nothing new: the service gap begins there. A hint for the number that
+/// people see, never for a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Draining {
+    /// The term it lets go of.
+    pub epoch: u64,
+    /// Wall-clock time of that machine, in milliseconds since 1970.
+    pub since_unix_ms: u64,
 }

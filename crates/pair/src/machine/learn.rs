@@ -352,12 +352,12 @@ impl Machine {
         }
         match work {
             Work::Clients => return,
-            Work::DrainingFor { to } => {
+            Work::DrainingFor { to, since_ms } => {
                 let until_ms = now_ms + self.config.timers.handover_ms;
                 self.handover.let_go = Some(LetGo {
                     term: of,
                     to: *to,
-                    drained_ms: now_ms,
+                    since_ms: *since_ms,
                     until_ms,
                 });
             }

@@ -88,8 +88,16 @@ impl Machine {
     /// Tells the other side, once, that this process is about to end.
     pub(super) fn say_goodbye(&mut self) {
         if !std::mem::replace(&mut self.said_goodbye, true) {
-            self.push(Action::WriteSideFile { leaving: true });
+            self.write_side_file();
         }
+    }
+
+    /// Tells the other side what it may want to know of this one.
+    pub(super) fn write_side_file(&mut self) {
+        self.push(Action::WriteSideFile {
+            leaving: self.said_goodbye,
+            draining: self.draining,
+        });
     }
 
     /// Ends the process.

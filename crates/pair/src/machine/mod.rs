@@ -34,7 +34,7 @@ use std::collections::VecDeque;
 pub use action::{Action, ExitReason, Notice};
 pub use config::{Config, ConfigError, Failback};
 pub use input::{
-    CasDone, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
+    CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
 };
 pub use view::{Role, View, Waiting};
 
@@ -64,6 +64,8 @@ pub struct Machine {
     /// A stop was asked for; the arbiter is waited for until then.
     stop_by_ms: Option<u64>,
     said_goodbye: bool,
+    /// The last work before the newest term that this process let go of.
+    draining: Option<Draining>,
     handover: Handover,
     asking: Asking,
     /// A takeover is not tried before, after the own term file failed.
@@ -145,7 +147,7 @@ enum Work {
     /// Clients.
     Clients,
     /// Its last work before the other side takes over.
-    DrainingFor { to: Side },
+    DrainingFor { to: Side, since_ms: u64 },
     /// Its last work before the process ends.
     DrainingToStop,
 }
@@ -220,8 +222,8 @@ struct Handover {
 struct LetGo {
     term: Term,
     to: Side,
-    /// When the last work was done: the service gap begins.
-    drained_ms: u64,
+    /// When the last work began: the service gap begins, too.
+    since_ms: u64,
     /// The other side has until then.
     until_ms: u64,
 }
@@ -258,6 +260,7 @@ impl Machine {
             writes: 0,
             stop_by_ms: None,
             said_goodbye: false,
+            draining: None,
             handover: Handover::default(),
             asking: Asking::default(),
             retry_take_ms: 0,
@@ -271,7 +274,7 @@ impl Machine {
             #[cfg(test)]
             broken: None,
         };
-        machine.push(Action::WriteSideFile { leaving: false });
+        machine.write_side_file();
         machine.push(Action::InspectStore);
         machine.push(Action::SelfTestLocks);
         machine.act();

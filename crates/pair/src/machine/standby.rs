@@ -9,6 +9,9 @@ use super::{Action, ExitReason, Failback, LetGo, Machine, Notice, Phase, Ports, 
 use super::{Attempt, Waiting};
 use crate::{Cause, Holder, Locks, Record, Side, Term, Wanted};
 
+/// No active works so long after it has stopped accepting; a larger difference is one of clocks.
+const MAX_DRAIN_MS: u64 = 60_000;
+
 /// Whether this side may take over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
@@ -226,12 +229,28 @@ impl Machine {
         let cause = self.cause(record, holder);
         let take = Verdict::Take {
             cause,
-            gap_from_ms: self.evidence.last_alive_ms(),
+            gap_from_ms: self.gap_from_ms(record, holder),
         };
         if holder.side != own && !self.evidence.met_active {
             return self.no_sooner(self.cold_start_ms(), holder.side, take);
         }
         take
+    }
+
+    /// Since when nobody serves: when the old holder began its last work, or else when it was last
+    /// seen alive. The first is told by another machine's clock, so it is believed only where it can
+    /// be true.
+    fn gap_from_ms(&self, record: &Record, holder: &Holder) -> Option<u64> {
+        let peer = self.peer.as_ref().filter(|peer| peer.inc == holder.inc);
+        let draining = peer
+            .and_then(|peer| peer.draining)
+            .filter(|draining| draining.epoch == record.epoch);
+        let ago_ms = draining
+            .and_then(|draining| self.now.unix_ms.checked_sub(draining.since_unix_ms))
+            .filter(|ago_ms| *ago_ms <= MAX_DRAIN_MS);
+        let drained_ms = ago_ms.map(|ago_ms| self.now.mono_ms.saturating_sub(ago_ms));
+        let seen_ms = self.evidence.last_alive_ms();
+        drained_ms.into_iter().chain(seen_ms).min()
     }
 
     /// The recorded holder is this very process, which ended that term itself: no lock is needed.
@@ -248,7 +267,7 @@ impl Machine {
                 },
                 until_ms: Some(let_go.until_ms),
             },
-            Some(let_go) => take(Some(let_go.drained_ms)),
+            Some(let_go) => take(Some(let_go.since_ms)),
             None => take(None),
         }
     }

@@ -88,7 +88,7 @@ impl World {
             } else {
                 Err("port 61616 is in use".to_owned())
             })),
-            Action::WriteSideFile { leaving } => {
+            Action::WriteSideFile { leaving, draining } => {
                 let connector = format!("{side}:1");
                 let inc = Incarnation([id; 16]);
                 self.side_files.insert(
@@ -97,6 +97,7 @@ impl World {
                         connector,
                         inc,
                         leaving,
+                        draining,
                         alive: true,
                     },
                 );

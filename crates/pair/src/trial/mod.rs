@@ -10,6 +10,7 @@
 
 mod chance;
 mod effects;
+mod faults;
 mod scripts;
 mod show;
 mod simulation;

@@ -45,6 +45,7 @@ impl Script {
             ["locks", "answer"] => world.locks_answer = true,
             ["locks", "do", "not", "work"] => world.locks_work = false,
             ["machines", "differ"] => world.same_boot = false,
+            ["drain", "takes", time] => world.drain_ms = milliseconds(time),
             ["pair", "not", "known"] => world.pair_known = false,
             ["journal", epoch, "fails", side] => {
                 world.fail_journal(side.parse().unwrap(), epoch.parse().unwrap());

@@ -15,7 +15,7 @@ impl World {
             | Action::SelfTestLocks
             | Action::InspectStore
             | Action::ReservePorts
-            | Action::WriteSideFile { leaving: false } => return,
+            | Action::WriteSideFile { leaving: false, .. } => return,
             Action::Publish(view) => {
                 let settled = if view.settled { ", settled" } else { "" };
                 let shown = format!("is {}{settled}: {}", view.role, view.why);
@@ -46,7 +46,7 @@ impl World {
             Action::Release { up_to, .. } => format!("acknowledges up to {up_to}"),
             Action::Drain { .. } => "drains".to_owned(),
             Action::DropState { .. } => "drops its state".to_owned(),
-            Action::WriteSideFile { leaving: true } => "says that it leaves".to_owned(),
+            Action::WriteSideFile { leaving: true, .. } => "says that it leaves".to_owned(),
         };
         self.log(|| format!("{side:<7} {line}"));
     }
