@@ -107,9 +107,10 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
     }
 
     let stop = CancellationToken::new();
-    let (reporter, page) = Reporter::new(side);
+    let (messages, counted) = watch::channel(None);
+    let (reporter, page) = Reporter::new(side, counted);
     let pages = page_port.map(|port| tokio::spawn(http::serve(port, page, stop.child_token())));
-    let driver = driver(&instance, side, reporter, stop.clone())?;
+    let driver = driver(&instance, reporter, messages, stop.clone())?;
     let signals = tokio::spawn(watch_signals(stop.clone()));
 
     let reason = driver.run().await;
@@ -147,11 +148,12 @@ async fn open_http(http: &HttpBinding) -> Result<TcpListener, StartError> {
 
 fn driver(
     instance: &Instance,
-    side: Side,
     reporter: Reporter,
+    messages: watch::Sender<Option<u64>>,
     stop: CancellationToken,
 ) -> Result<Driver, StartError> {
     let ha = &instance.ha;
+    let side = side_of(ha);
     let inc = Incarnation(crate::random::bytes().map_err(StartError::unavailable)?);
     let no_store = |error: io::Error| {
         StartError::unavailable(format!(
@@ -189,8 +191,6 @@ fn driver(
     .map_err(StartError::usage)?;
 
     let (topology, announced) = watch::channel(Topology::default());
-    let (messages, counted) = watch::channel(0);
-    reporter.count_messages(counted);
     let limits = instance.configuration.limits;
     let steps = StepsParts {
         store,

@@ -73,7 +73,7 @@ pub(crate) struct EngineTask {
     /// End at once: nothing further leaves.
     pub abandon: CancellationToken,
     /// Messages in all queues.
-    pub messages: watch::Sender<u64>,
+    pub messages: watch::Sender<Option<u64>>,
 }
 
 impl EngineTask {
@@ -135,7 +135,7 @@ impl Running {
         mut requests: mpsc::Receiver<ToEngine>,
         mut gate: watch::Receiver<u64>,
         drain: CancellationToken,
-        messages: watch::Sender<u64>,
+        messages: watch::Sender<Option<u64>>,
     ) -> Result<(), String> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut count = tokio::time::interval(COUNT_PERIOD);
@@ -177,7 +177,7 @@ impl Running {
                     self.carry_out()?;
                 }
                 _ = count.tick() => {
-                    let total = messages_in(&self.engine);
+                    let total = Some(messages_in(&self.engine));
                     messages.send_if_modified(|seen| std::mem::replace(seen, total) != total);
                     if !draining {
                         self.compaction

@@ -48,7 +48,7 @@ pub(crate) struct ServingParts {
     /// Set-up of each connection.
     pub protocol: core_protocol::server::ServerConfig,
     /// Messages in all queues, for the status page.
-    pub messages: watch::Sender<u64>,
+    pub messages: watch::Sender<Option<u64>>,
     /// Told when the queues cannot go on; the term must end then.
     pub on_failure: Box<dyn FnOnce(String) + Send>,
 }

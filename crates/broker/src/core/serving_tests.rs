@@ -83,7 +83,7 @@ async fn term_with(open: bool, change: impl FnOnce(&mut ServingParts)) -> Term {
         topology: announce.subscribe(),
         broadcasts: Vec::new(),
         protocol: core_protocol::server::ServerConfig::default(),
-        messages: watch::channel(0).0,
+        messages: watch::channel(None).0,
         on_failure: Box::new(|error| panic!("{error}")),
     };
     change(&mut parts);

@@ -9,11 +9,16 @@ use crate::http::{Holder, LastTransition, PairStatus, Peer};
 pub(crate) struct Reporter {
     side: Side,
     status: watch::Sender<PairStatus>,
+    messages: watch::Receiver<Option<u64>>,
 }
 
 impl Reporter {
-    /// A page for `side` on which the role is still open.
-    pub(crate) fn new(side: Side) -> (Self, watch::Receiver<PairStatus>) {
+    /// A page for `side` on which the role is still open. `messages` is the number in all queues, which only a side
+    /// that serves knows.
+    pub(crate) fn new(
+        side: Side,
+        messages: watch::Receiver<Option<u64>>,
+    ) -> (Self, watch::Receiver<PairStatus>) {
         let (status, page) = watch::channel(PairStatus {
             side: side.to_string(),
             role: "starting".to_owned(),
@@ -23,7 +28,9 @@ impl Reporter {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..PairStatus::default()
         });
-        (Self { side, status }, page)
+        let reporter = Self { side, status, messages };
+        reporter.count_messages();
+        (reporter, page)
     }
 
     /// The side it reports on.
@@ -34,7 +41,7 @@ impl Reporter {
     /// Shows a new view; the page's number grows if anything changed.
     pub(crate) fn publish(&self, view: &View) {
         self.status.send_if_modified(|page| {
-            let mut next = page_of(view, page);
+            let mut next = page_of(view, page, *self.messages.borrow());
             if next == *page {
                 return false;
             }
@@ -44,15 +51,14 @@ impl Reporter {
         });
     }
 
-    /// Keeps the number of messages on the page while this side serves; does not move the page's number, which
-    /// stands for changes of the pair.
-    pub(crate) fn count_messages(&self, mut messages: watch::Receiver<u64>) {
-        let status = self.status.clone();
+    fn count_messages(&self) {
+        let (status, mut messages) = (self.status.clone(), self.messages.clone());
         tokio::spawn(async move {
             while messages.changed().await.is_ok() {
                 let count = *messages.borrow_and_update();
+                // Not a change of the pair, which the page's number stands for.
                 status.send_if_modified(|page| {
-                    page.messages = (page.role == Role::Serving.to_string()).then_some(count);
+                    page.messages = count.filter(|_| page.role == Role::Serving.to_string());
                     false
                 });
             }
@@ -60,7 +66,7 @@ impl Reporter {
     }
 }
 
-fn page_of(view: &View, before: &PairStatus) -> PairStatus {
+fn page_of(view: &View, before: &PairStatus, messages: Option<u64>) -> PairStatus {
     let role = view.role.to_string();
     PairStatus {
         n: before.n,
@@ -89,7 +95,7 @@ fn page_of(view: &View, before: &PairStatus) -> PairStatus {
         pid: before.pid,
         version: before.version.clone(),
         node_id: view.pair.clone().unwrap_or_default(),
-        messages: before.messages.filter(|_| role == before.role),
+        messages: messages.filter(|_| view.role == Role::Serving),
         role,
     }
 }

@@ -12,7 +12,7 @@ use journal::{JournalEvent, Writer};
 use pair::{Action, Draining, Input, Mark, Side, StoreFacts, Term};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::store::{ENTRIES_BEFORE_ENGINE, Loaded, Store};
 use crate::broadcast;
@@ -46,7 +46,7 @@ pub(crate) struct StepsParts {
     /// Set-up of each connection.
     pub protocol: core_protocol::server::ServerConfig,
     /// Messages in all queues.
-    pub messages: watch::Sender<u64>,
+    pub messages: watch::Sender<Option<u64>>,
 }
 
 /// One job: an action, the token that ends it unanswered, and for a term's start the gate it obeys.
@@ -274,7 +274,8 @@ impl Steps {
                     }
                 },
                 JournalEvent::Failed(error) => {
-                    error!("{error}");
+                    // The line of the end says it, if this ends the broker.
+                    debug!("the journal failed: {error}");
                     let error = error.to_string();
                     let _ = answers.send(Input::JournalFailed { term, error });
                     return;
@@ -319,6 +320,8 @@ impl Steps {
             );
         }
         let answers = self.answers.clone();
+        // The count of an earlier term is not this one's.
+        self.parts.messages.send_replace(None);
         self.serving = Some(Serving::start(ServingParts {
             engine,
             writer,
