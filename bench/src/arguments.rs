@@ -35,6 +35,9 @@ pub(crate) struct RunOptions {
     /// Everything once and shortly, within five minutes.
     #[arg(long)]
     pub(crate) quick: bool,
+    /// How often each measurement is done for each product: 1 if quick, else 5.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) runs: Option<u32>,
     /// Measure these groups only; all but `gap-backlog` are in a quick run.
     #[arg(long, num_args = 1.., value_name = "NAME", value_parser = crate::plan::GROUPS)]
     pub(crate) only: Vec<String>,

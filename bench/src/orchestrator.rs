@@ -31,6 +31,7 @@ const BUSY: f64 = 0.5;
 pub(crate) fn run(options: &RunOptions) -> Result<()> {
     let depth = Depth {
         quick: options.quick,
+        runs: options.runs,
     };
     let end = Instant::now() + Duration::from_secs(u64::from(depth.limit_s()));
     fs::create_dir_all(&options.folder)
@@ -40,7 +41,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<()> {
         .prefix("bench-")
         .tempdir_in(&options.folder)
         .with_context(|| format!("cannot make a folder in {}", options.folder.display()))?;
-    let mut report = Report::new(options.quick, &options.only);
+    let mut report = Report::new(depth, &options.only);
     let busy = machine::load_average();
     if busy > BUSY {
         report.note(format!(

@@ -196,10 +196,13 @@ pub(crate) const DISK: [(u32, &str); 4] = [
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Depth {
     pub(crate) quick: bool,
+    /// How often each measurement is done, if somebody said so.
+    pub(crate) runs: Option<u32>,
 }
 
 impl Depth {
-    fn time(self) -> Time {
+    /// How long a load is measured.
+    pub(crate) fn time(self) -> Time {
         if self.quick {
             Time {
                 warm_ms: 1_000,
@@ -213,13 +216,18 @@ impl Depth {
         }
     }
 
-    fn runs(self, thorough: u32) -> u32 {
-        if self.quick { 1 } else { thorough }
+    /// How often each measurement is done for each product.
+    pub(crate) fn runs(self) -> u32 {
+        self.runs.unwrap_or(if self.quick { 1 } else { 5 })
     }
 
     /// How long the whole program may take, in seconds.
     pub(crate) fn limit_s(self) -> u32 {
-        if self.quick { 300 } else { 5_400 }
+        if self.quick {
+            300 * self.runs()
+        } else {
+            1_200 * self.runs()
+        }
     }
 
     /// What a pair carries before loads are measured.
@@ -248,7 +256,7 @@ impl Depth {
                 title: "start of a broker on an empty store".to_owned(),
                 before: Before::Nothing,
                 order: Order::Start,
-                runs: self.runs(5),
+                runs: self.runs(),
                 estimate_s: 6,
                 metrics: START,
             },
@@ -266,7 +274,7 @@ impl Depth {
                 title: "both sides of a pair killed and started at once".to_owned(),
                 before: Before::Nothing,
                 order: Order::PairStart,
-                runs: self.runs(5),
+                runs: self.runs(),
                 estimate_s: 7,
                 metrics: PAIR_START,
             },
@@ -297,7 +305,7 @@ impl Depth {
                         Before::Nothing
                     },
                     order: Order::Gap { retry_interval_ms },
-                    runs: self.runs(5),
+                    runs: self.runs(),
                     estimate_s: 22,
                     metrics: GAP,
                 }
@@ -313,7 +321,7 @@ impl Depth {
                 title,
                 before: Before::WarmPair,
                 order,
-                runs: self.runs(5),
+                runs: self.runs(),
                 estimate_s: 3 + (time.warm_ms + time.measured_ms) / 1_000,
                 metrics,
             });
@@ -380,7 +388,7 @@ mod tests {
     #[test]
     fn every_measurement_belongs_to_a_group_that_can_be_named() {
         for quick in [true, false] {
-            for measurement in (Depth { quick }).measurements() {
+            for measurement in (Depth { quick, runs: None }).measurements() {
                 assert!(GROUPS.contains(&measurement.group), "{measurement:?}");
             }
         }
@@ -388,7 +396,10 @@ mod tests {
 
     #[test]
     fn a_quick_run_fits_into_its_limit() {
-        let depth = Depth { quick: true };
+        let depth = Depth {
+            quick: true,
+            runs: None,
+        };
         let both: u32 = depth
             .measurements()
             .iter()

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use crate::broker::Product;
 use crate::machine;
 use crate::order::Numbers;
-use crate::plan::{Better, Metric};
+use crate::plan::{Better, Depth, Metric};
 use crate::statistics::Spread;
 
 /// How much of a failure's text is in the report.
@@ -25,6 +25,7 @@ pub(crate) struct Row {
 #[derive(Debug)]
 pub(crate) struct Report {
     head: String,
+    how: Vec<String>,
     rows: Vec<Row>,
     disk: Vec<(String, Numbers)>,
     notes: BTreeSet<String>,
@@ -32,9 +33,9 @@ pub(crate) struct Report {
 
 impl Report {
     /// An empty one, of a run that begins now.
-    pub(crate) fn new(quick: bool, only: &[String]) -> Report {
+    pub(crate) fn new(depth: Depth, only: &[String]) -> Report {
         let date = jiff::Zoned::now().strftime("%Y-%m-%d").to_string();
-        let depth = if quick { "quick" } else { "full" };
+        let called = if depth.quick { "quick" } else { "full" };
         let part = if only.is_empty() {
             String::new()
         } else {
@@ -42,9 +43,10 @@ impl Report {
         };
         Report {
             head: format!(
-                "Measured on {date} by a {depth} run of `cargo xtask bench`{part}, on {}.",
+                "Measured on {date} by a {called} run of `cargo xtask bench`{part}, on {}.",
                 machine::describe()
             ),
+            how: how(depth),
             rows: Vec::new(),
             disk: Vec::new(),
             notes: BTreeSet::new(),
@@ -130,11 +132,43 @@ impl Report {
             }
             text.push('\n');
         }
+        for said in &self.how {
+            let _ = writeln!(text, "- {said}");
+        }
         for note in &self.notes {
             let _ = writeln!(text, "- {note}");
         }
         text
     }
+}
+
+/// How it was measured, for the reader of the table.
+fn how(depth: Depth) -> Vec<String> {
+    let seconds = |millis: u32| number(f64::from(millis) / 1e3);
+    let (time, runs) = (depth.time(), depth.runs());
+    vec![
+        format!(
+            "each value is the median of {runs} run{}, with the least and the greatest in brackets; above 1 in the last column, \
+             Tandem is the better one",
+            if runs == 1 { "" } else { "s, taken alternately" }
+        ),
+        "both products: a shared-store pair made by their own `create` with the same options and nothing changed, on the same \
+         disk, each pair in a network namespace of its own; Tandem is built for release"
+            .to_owned(),
+        "the client is the Artemis JMS client 2.44 with its defaults (a durable send waits for the broker), each producer and \
+         each consumer with a connection and a thread of its own; where it says so, it is the client of this repository"
+            .to_owned(),
+        format!(
+            "before the loads, both pairs carried one of 16 producers and 16 consumers for {} s; each load then runs {} s before \
+             it is measured for {} s, on a queue of its own, which is emptied and counted afterwards",
+            seconds(depth.warm_up().time.measured_ms),
+            seconds(time.warm_ms),
+            seconds(time.measured_ms)
+        ),
+        "a client gap is the longest time between two acknowledgements that a client sees which sends every 2 ms; the client \
+         itself waits retryInterval between two attempts to connect"
+            .to_owned(),
+    ]
 }
 
 fn line(row: &Row) -> String {
