@@ -75,6 +75,7 @@ fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
         clients_write(&mut world);
         if world.now_ms >= arbiter_back_ms {
             world.arbiter = Arbiter::Answers;
+            world.locks_answer = true;
         }
         // A process that ended is started again, sooner or later.
         for it in [Side::Primary, Side::Backup] {
@@ -117,8 +118,12 @@ fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
                 world.start(whom.other(), settings);
             }
             _ => {
-                let mute = chance.percent(50);
-                world.arbiter = if mute { Arbiter::Mute } else { Arbiter::Away };
+                world.arbiter = match chance.below(3) {
+                    0 => Arbiter::Mute,
+                    1 => Arbiter::Hangs,
+                    _ => Arbiter::Away,
+                };
+                world.locks_answer = chance.percent(80);
                 arbiter_back_ms = world.now_ms + chance.below(2_000);
             }
         }
@@ -171,6 +176,7 @@ fn foreign_request(world: &mut World, to: Side, behind: u64) {
 /// Ends the faults and gives the pair its time.
 fn recover(world: &mut World, settings: Setup) {
     world.arbiter = Arbiter::Answers;
+    world.locks_answer = true;
     world.log(|| "the faults are over".to_owned());
     let until_ms = FAULTS_MS + RECOVERY_MS - PROOF_MS;
     let mut mended = false;
