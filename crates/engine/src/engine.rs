@@ -28,6 +28,7 @@ use crate::recovery::Phase;
 use crate::security::SecurityRepository;
 use crate::session::Session;
 use crate::settings::SettingsRepository;
+use crate::stored::Stored;
 use crate::timers::Timers;
 
 /// Everything a broker knows about its addresses, queues, messages and sessions.
@@ -59,6 +60,8 @@ pub struct Engine {
     pub(crate) dirty: BTreeSet<QueueId>,
     /// Queues whose dispatch was interrupted to let other requests through.
     pub(crate) unfinished: BTreeSet<QueueId>,
+    /// Messages of records read, some of them gone again, until queues are made of them.
+    pub(crate) decoded: Vec<Arc<Stored>>,
     /// What the journal says.
     pub(crate) ledger: Ledger,
     /// A compaction under way.
@@ -113,6 +116,7 @@ impl Engine {
             timers: Timers::default(),
             dirty: BTreeSet::new(),
             unfinished: BTreeSet::new(),
+            decoded: Vec::new(),
             ledger: Ledger::default(),
             restating: None,
             phase: Phase::Replaying,

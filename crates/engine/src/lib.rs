@@ -11,6 +11,7 @@
 
 mod acknowledge;
 mod address;
+mod clock;
 mod command;
 mod compaction;
 mod config;
