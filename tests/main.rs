@@ -12,6 +12,7 @@
 mod artemis;
 mod bad_input;
 mod discovery;
+mod hostile;
 mod local_demo;
 mod pair;
 mod support;
