@@ -48,8 +48,6 @@ pub(crate) struct Answer {
     pub(crate) last: Option<LastTransition>,
     /// Its process.
     pub(crate) pid: u32,
-    /// Its version.
-    pub(crate) version: String,
     /// Messages in all queues, if it serves.
     pub(crate) messages: Option<u64>,
 }

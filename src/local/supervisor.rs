@@ -28,6 +28,7 @@ mod slot;
 mod status;
 mod switchover;
 
+use handle::Reply;
 pub(crate) use handle::{Asking, Handle, NotDone, Plan, Request};
 pub(crate) use shutdown::{StopReport, Stopped};
 use slot::Slot;
@@ -74,6 +75,8 @@ pub(crate) struct Supervisor {
     /// A request is being written.
     asking: bool,
     told_refusal: Option<String>,
+    /// A person's request that waits for a look at the record: where to, how long, whom to answer.
+    new_switchover: Option<(Option<Side>, u64, Reply)>,
     /// A person's request that waits for its end.
     switchover: Option<Underway>,
     stop: CancellationToken,
@@ -122,6 +125,7 @@ impl Supervisor {
             stale: true,
             asking: false,
             told_refusal: None,
+            new_switchover: None,
             switchover: None,
             stop,
             events,
@@ -145,6 +149,7 @@ impl Supervisor {
         loop {
             self.look_at_record();
             self.decide();
+            self.begin_switchover();
             self.follow_switchover();
             self.publish();
             let happening = self.next().await;

@@ -93,30 +93,21 @@ fn transitions(record: &[Event]) -> impl Iterator<Item = (&Event, String, Option
             }
         )
     };
-    record
-        .iter()
-        .filter(active)
-        .skip(1)
-        .filter_map(|event| match &event.what {
-            What::Became {
-                side,
-                cause,
-                gap_ms,
-                ..
-            } => {
-                let why = cause
-                    .as_ref()
-                    .map_or_else(String::new, |cause| format!(" ({cause})"));
-                Some((event, format!("{} → {side}{why}", side.other()), *gap_ms))
-            }
-            What::Started { .. }
-            | What::NotStarted { .. }
-            | What::Ended { .. }
-            | What::FailbackAsked { .. }
-            | What::HandoverRefused { .. }
-            | What::Warning(_)
-            | What::Asked { .. } => None,
-        })
+    record.iter().filter(active).skip(1).filter_map(|event| {
+        let What::Became {
+            side,
+            cause,
+            gap_ms,
+            ..
+        } = &event.what
+        else {
+            return None;
+        };
+        let why = cause
+            .as_ref()
+            .map_or_else(String::new, |cause| format!(" ({cause})"));
+        Some((event, format!("{} → {side}{why}", side.other()), *gap_ms))
+    })
 }
 
 fn table(view: &mut View, transitions: &[Transition]) {

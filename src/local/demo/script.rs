@@ -124,16 +124,12 @@ impl Script {
         self.drain(traffic).await
     }
 
-    /// The primary gets its role back, if the manifest says that it does by itself.
+    /// The primary gets its role back: by itself, or where the manifest leaves that to a person, on request.
     async fn fail_back(&mut self, killed: Side) -> Result<(), Failure> {
         let wait = match (self.failback, killed) {
+            (_, Side::Backup) => return Ok(()),
             (Failback::Automatic { wait }, Side::Primary) => wait,
-            (Failback::Automatic { .. }, Side::Backup) => return Ok(()),
-            (Failback::Manual, _) => {
-                self.note("no failback: the manifest leaves that to a person".to_owned())
-                    .await;
-                return Ok(());
-            }
+            (Failback::Manual, Side::Primary) => return self.switch_back().await,
         };
         let wait_text = span(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         self.step(&format!(
@@ -149,6 +145,17 @@ impl Script {
         )
         .await?;
         Ok(())
+    }
+
+    async fn switch_back(&mut self) -> Result<(), Failure> {
+        self.step("move the role back to the primary, as `tandem local switchover primary` does")
+            .await;
+        let limit_ms = u64::try_from(FAILBACK_LIMIT.as_millis()).unwrap_or(u64::MAX);
+        self.ask(Request::Switchover {
+            to: Some(Side::Primary),
+            limit_ms,
+        })
+        .await
     }
 
     /// Lets the clients work for a while.

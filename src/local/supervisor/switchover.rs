@@ -38,16 +38,27 @@ enum Stage {
 }
 
 impl Supervisor {
-    /// Asks the active to hand over; the answer comes when the role has moved, or will not.
+    /// Takes a request; it is judged on the next look at the record. The answer comes when the role
+    /// has moved, or will not.
     pub(super) fn switch_over(&mut self, to: Option<Side>, limit_ms: u64, reply: Reply) {
         // Whoever asked before and has gone does not wait any more.
         self.switchover.take_if(|it| it.reply.is_closed());
-        if let Some(underway) = &self.switchover {
-            let to = underway.request.to;
-            let why = format!("a switchover to the {to} is under way: wait for its end");
+        if self.switchover.is_some() || self.new_switchover.is_some() {
+            let why = "a switchover is under way: wait for its end".to_owned();
             let _ = reply.send(Err(NotDone::Refused(why)));
             return;
         }
+        self.new_switchover = Some((to, limit_ms, reply));
+    }
+
+    /// Asks the active to hand over, once the record is known as it is now.
+    pub(super) fn begin_switchover(&mut self) {
+        if self.looking {
+            return;
+        }
+        let Some((to, limit_ms, reply)) = self.new_switchover.take() else {
+            return;
+        };
         let at = now();
         let request = match switchover::check(&self.observation(), to, at) {
             Ok(request) => request,
