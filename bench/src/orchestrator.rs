@@ -145,6 +145,7 @@ impl Workers {
                 break;
             }
             for product in Product::value_variants() {
+                report.began(machine::busy_share());
                 let begin = Instant::now();
                 match self.ask(*product, &measurement.order) {
                     Ok(Outcome::Done(mut numbers)) => {

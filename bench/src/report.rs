@@ -9,6 +9,9 @@ use crate::order::Numbers;
 use crate::plan::{Better, Depth, Metric};
 use crate::statistics::Spread;
 
+/// Above this share of the processors, what others did beside us has disturbed a run.
+const DISTURBED_SHARE: f64 = 0.2;
+
 /// How much of a failure's text is in the report.
 const FAILURE_CHARS: usize = 300;
 
@@ -29,6 +32,8 @@ pub(crate) struct Report {
     rows: Vec<Row>,
     disk: Vec<(String, Numbers)>,
     notes: BTreeSet<String>,
+    runs: u32,
+    disturbed: u32,
 }
 
 impl Report {
@@ -50,6 +55,16 @@ impl Report {
             rows: Vec::new(),
             disk: Vec::new(),
             notes: BTreeSet::new(),
+            runs: 0,
+            disturbed: 0,
+        }
+    }
+
+    /// A run begins, while others use this share of the processors.
+    pub(crate) fn began(&mut self, busy_share: f64) {
+        self.runs += 1;
+        if busy_share > DISTURBED_SHARE {
+            self.disturbed += 1;
         }
     }
 
@@ -134,6 +149,15 @@ impl Report {
         }
         for said in &self.how {
             let _ = writeln!(text, "- {said}");
+        }
+        if self.disturbed > 0 {
+            let _ = writeln!(
+                text,
+                "- **disturbed**: {} of {} runs began while something else used more than {:.0} % of the processors",
+                self.disturbed,
+                self.runs,
+                DISTURBED_SHARE * 100.0
+            );
         }
         for note in &self.notes {
             let _ = writeln!(text, "- {note}");
