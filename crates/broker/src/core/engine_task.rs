@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use core_protocol::message::Message;
 use engine::{Command, ConnectionKey, Effect, Effects, Engine, Notice, Request, SessionKey};
@@ -23,6 +23,7 @@ use super::compaction::Compaction;
 use super::flow::Outbox;
 use super::management;
 use super::release::{HeldBack, address_of};
+use super::wall_clock::WallClock;
 
 /// Requests handled between two looks at the gate; bounds the time in which no effect is released.
 const MAX_BATCH: usize = 512;
@@ -139,6 +140,7 @@ impl Running {
     ) -> Result<(), String> {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut count = tokio::time::interval(COUNT_PERIOD);
+        let mut clock = WallClock::new(Instant::now(), unix_ms());
         let mut draining = false;
         self.open_gate(*gate.borrow_and_update());
         loop {
@@ -177,6 +179,10 @@ impl Running {
                     self.carry_out()?;
                 }
                 _ = count.tick() => {
+                    if let Some(by_ms) = clock.set_back(Instant::now(), unix_ms()) {
+                        info!("the wall clock was set back by {by_ms} ms: delays go on as before");
+                        self.engine.clock_set_back(by_ms);
+                    }
                     let total = Some(messages_in(&self.engine));
                     messages.send_if_modified(|seen| std::mem::replace(seen, total) != total);
                     if !draining {
@@ -300,7 +306,9 @@ impl Running {
         loop {
             self.append()?;
             let asked = self.offer();
-            if asked.is_empty() && self.effects.effects.is_empty() {
+            // Records must not wait for the next turn: the compaction appends on its own, and what it says again
+            // stands behind what the engine said first.
+            if asked.is_empty() && self.effects.is_empty() {
                 return Ok(());
             }
             for answer in asked {
@@ -310,10 +318,20 @@ impl Running {
     }
 
     fn append(&mut self) -> Result<(), String> {
+        if let Some(error) = self.engine.failure() {
+            return Err(format!("a record that no successor could replay: {error}"));
+        }
         if self.effects.records.is_empty() {
             return Ok(());
         }
         self.appended += self.effects.records.len() as u64;
+        let bytes = self
+            .effects
+            .records
+            .iter()
+            .map(|record| record.payload.len())
+            .sum();
+        self.compaction.note_traffic(bytes);
         let records = self
             .effects
             .records

@@ -19,6 +19,7 @@ mod serving;
 mod session;
 mod topology;
 mod upload;
+mod wall_clock;
 
 pub(crate) use auth::Auth;
 pub(crate) use engine_task::{messages_in, unix_ms};

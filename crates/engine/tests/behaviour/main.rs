@@ -1,6 +1,8 @@
 //! What the engine does, seen from outside: requests in, records and effects out.
 
 #[cfg(test)]
+mod clock;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod gate;

@@ -7,7 +7,7 @@ use engine::{
     QueueConfig, RoutingType,
 };
 
-fn settings(overrides: AddressSettingsOverrides) -> EngineConfig {
+pub(crate) fn settings(overrides: AddressSettingsOverrides) -> EngineConfig {
     let mut config = EngineConfig::new(1);
     config.address_settings = vec![AddressSettingsMatch {
         pattern: "#".into(),
