@@ -24,8 +24,8 @@ pub(crate) struct Restating {
 
 #[derive(Debug)]
 enum Next {
-    /// Messages from this id on.
-    Messages(i64),
+    /// Messages from this id to that one, the newest there was at the mark: later ones stand behind it.
+    Messages(i64, i64),
     /// Ids remembered for the addresses from this one on, of messages from this one on.
     Duplicates(String, i64),
 }
@@ -43,7 +43,7 @@ impl Engine {
         self.emit(&RecordBody::Restating, effects);
         self.restating = Some(Restating {
             mark: self.ledger.place(),
-            next: Next::Messages(i64::MIN),
+            next: Next::Messages(i64::MIN, self.ledger.newest_message()),
         });
         for body in self.ledger.restate_resources() {
             self.emit(&body, effects);
@@ -57,13 +57,14 @@ impl Engine {
             return false;
         };
         let next = match next {
-            Next::Messages(from) => {
-                let (bodies, next) = self.ledger.restate_messages(mark, from, bytes, LOOKS);
+            Next::Messages(from, until) => {
+                let ids = from..=until;
+                let (bodies, next) = self.ledger.restate_messages(mark, ids, bytes, LOOKS);
                 for body in bodies {
                     self.emit(&body, effects);
                 }
                 Some(match next {
-                    Some(from) => Next::Messages(from),
+                    Some(from) => Next::Messages(from, until),
                     None => Next::Duplicates(String::new(), i64::MIN),
                 })
             }
@@ -89,11 +90,13 @@ impl Engine {
         mut bytes: usize,
         effects: &mut Effects,
     ) -> Option<Next> {
-        let (address, cache) = self
+        let (found, cache) = self
             .duplicates
             .range_mut::<str, _>((Bound::Included(address), Bound::Unbounded))
             .next()?;
-        let address = address.clone();
+        // The address may have gone since the last slice: where to go on is another one's beginning.
+        let from = if found == address { from } else { i64::MIN };
+        let address = found.clone();
         // The next record's place, from which on these count as said.
         let place = self.ledger.place() + 1;
         let mut entries: Vec<(i64, Bytes)> = Vec::new();

@@ -25,6 +25,7 @@ use crate::ledger::Ledger;
 use crate::queue::Queue;
 use crate::record::RecordBody;
 use crate::recovery::Phase;
+use crate::recovery::RecoverError;
 use crate::security::SecurityRepository;
 use crate::session::Session;
 use crate::settings::SettingsRepository;
@@ -64,6 +65,7 @@ pub struct Engine {
     pub(crate) decoded: Vec<Arc<Stored>>,
     /// What the journal says.
     pub(crate) ledger: Ledger,
+    failure: Option<RecoverError>,
     /// A compaction under way.
     pub(crate) restating: Option<Restating>,
     /// How far the engine is on its way to serving.
@@ -118,6 +120,7 @@ impl Engine {
             unfinished: BTreeSet::new(),
             decoded: Vec::new(),
             ledger: Ledger::default(),
+            failure: None,
             restating: None,
             phase: Phase::Replaying,
         }
@@ -257,11 +260,19 @@ impl Engine {
 
     /// Emits a record and returns its number.
     pub(crate) fn emit(&mut self, body: &RecordBody, effects: &mut Effects) -> u64 {
-        let fits = self.ledger.apply(body);
-        debug_assert!(fits.is_ok(), "emitted what no one can replay: {fits:?}");
+        if let Err(error) = self.ledger.apply(body) {
+            debug_assert!(false, "emitted what no one can replay: {error}");
+            self.failure.get_or_insert(error);
+        }
         effects.records.push(body.encode());
         self.records += 1;
         self.records
+    }
+
+    /// Set once the engine has contradicted its own records. Nothing more may be appended then: the
+    /// term ends, and its successor recovers from what was appended before.
+    pub fn failure(&self) -> Option<&RecoverError> {
+        self.failure.as_ref()
     }
 
     /// The settings of an address, whether it exists or not.

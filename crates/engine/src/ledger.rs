@@ -34,6 +34,7 @@
 //! of something unknown no error.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
@@ -44,6 +45,8 @@ use crate::recovery::RecoverError;
 
 /// Bytes a message takes in the journal beside its block, about.
 const MESSAGE_OVERHEAD_BYTES: u64 = 64;
+/// Bytes each queue that has a message takes in its record, about.
+const HOLDER_BYTES: u64 = 9;
 /// Bytes an address or a queue takes in the journal, about.
 const RESOURCE_BYTES: u64 = 256;
 
@@ -196,18 +199,28 @@ impl Ledger {
         addresses.chain(queues).collect()
     }
 
-    /// Says messages again whose place is before `mark`, from the id `from` on, until `bytes` are
-    /// used up or `looks` messages were looked at. Also answers with the id to go on from; nothing
+    /// The highest id of a message that is there.
+    pub(crate) fn newest_message(&self) -> i64 {
+        self.messages
+            .last_key_value()
+            .map_or(i64::MIN, |(id, _)| *id)
+    }
+
+    /// Says messages again whose place is before `mark`, with ids in `ids`, until `bytes` are used
+    /// up or `looks` messages were looked at. Also answers with the id to go on from; nothing
     /// when there is none left.
     pub(crate) fn restate_messages(
         &self,
         mark: u64,
-        from: i64,
+        ids: RangeInclusive<i64>,
         mut bytes: usize,
         looks: usize,
     ) -> (Vec<RecordBody>, Option<i64>) {
         let mut bodies = Vec::new();
-        let mut range = self.messages.range(from..);
+        if ids.is_empty() {
+            return (bodies, None);
+        }
+        let mut range = self.messages.range(ids);
         for (id, entry) in range.by_ref().take(looks) {
             if entry.place >= mark {
                 continue;
@@ -217,7 +230,7 @@ impl Ledger {
                 holders: self.holders(*id, entry),
                 block: entry.block.clone(),
             })));
-            bytes = bytes.saturating_sub(entry.block.len() + 1);
+            bytes = bytes.saturating_sub(usize::try_from(entry.bytes()).unwrap_or(usize::MAX));
             if bytes == 0 {
                 break;
             }
@@ -333,12 +346,12 @@ impl Ledger {
             Some(_) if many => Queues::Many(all),
             Some(queue) => Queues::One(queue),
         };
-        self.message_bytes += block.len() as u64 + MESSAGE_OVERHEAD_BYTES;
         let entry = MessageEntry {
             place: self.place,
             queues,
             block: block.clone(),
         };
+        self.message_bytes += entry.bytes();
         self.messages.insert(id, entry);
         Ok(())
     }
@@ -351,14 +364,15 @@ impl Ledger {
         let Some(entry) = self.messages.get_mut(&id) else {
             return;
         };
+        let before = entry.bytes();
         if let Queues::Many(queues) = &mut entry.queues {
             queues.retain(|other| *other != queue);
             if !queues.is_empty() {
+                self.message_bytes -= before - entry.bytes();
                 return;
             }
         }
-        let bytes = entry.block.len() as u64 + MESSAGE_OVERHEAD_BYTES;
-        self.message_bytes = self.message_bytes.saturating_sub(bytes);
+        self.message_bytes = self.message_bytes.saturating_sub(before);
         self.messages.remove(&id);
     }
 
@@ -385,6 +399,14 @@ impl Ledger {
             return Ok(());
         }
         Err(RecoverError::UnknownMessage { queue, id })
+    }
+}
+
+impl MessageEntry {
+    /// What its record takes, about.
+    fn bytes(&self) -> u64 {
+        let holders = self.queues.as_slice().len() as u64;
+        self.block.len() as u64 + MESSAGE_OVERHEAD_BYTES + holders * HOLDER_BYTES
     }
 }
 

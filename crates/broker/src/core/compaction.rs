@@ -29,6 +29,12 @@ const MANY_FILES: usize = 256;
 pub(super) struct Compaction {
     state: State,
     began: Instant,
+    /// Whether the removal under way, or done, ends a compaction of this term.
+    has_compacted: bool,
+    /// Bytes of the journal when this term's last one had ended.
+    smallest_bytes: u64,
+    /// Bytes the engine appended since the last slice.
+    traffic_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -52,7 +58,15 @@ impl Compaction {
         Self {
             state: State::Removing(tokio::task::spawn_blocking(move || remove(&writer))),
             began: Instant::now(),
+            has_compacted: false,
+            smallest_bytes: 0,
+            traffic_bytes: 0,
         }
+    }
+
+    /// The engine has appended so many bytes on behalf of clients.
+    pub(super) fn note_traffic(&mut self, bytes: usize) {
+        self.traffic_bytes = self.traffic_bytes.saturating_add(bytes);
     }
 
     /// Begins one if the journal has become large. `appended` counts the engine's records.
@@ -66,8 +80,11 @@ impl Compaction {
             && removing.is_finished()
         {
             self.state = State::Idle;
+            if std::mem::take(&mut self.has_compacted) {
+                self.smallest_bytes = bytes_of(writer);
+            }
         }
-        if !matches!(self.state, State::Idle) || !is_due(engine, writer) {
+        if !matches!(self.state, State::Idle) || !self.is_due(engine, writer) {
             return Ok(());
         }
         self.began = Instant::now();
@@ -100,7 +117,9 @@ impl Compaction {
             State::Idle | State::Removing(_) => Ok(()),
             State::Restating { .. } => {
                 let mut effects = Effects::new();
-                let is_done = !engine.restate(SLICE_BYTES, &mut effects);
+                // As much as clients have written meanwhile, or the journal would grow faster than it shrinks.
+                let slice_bytes = SLICE_BYTES.max(std::mem::take(&mut self.traffic_bytes));
+                let is_done = !engine.restate(slice_bytes, &mut effects);
                 let slice = records(effects, appended);
                 if !slice.is_empty() {
                     writer.append(slice).map_err(|error| error.to_string())?;
@@ -124,6 +143,7 @@ impl Compaction {
                         files.len()
                     );
                 });
+                self.has_compacted = true;
                 self.state = State::Removing(removing);
                 Ok(())
             }
@@ -146,13 +166,19 @@ impl Compaction {
         self.state = State::Retiring { until: *appended };
         Ok(())
     }
+
+    fn is_due(&self, engine: &Engine, writer: &Writer) -> bool {
+        let bytes = bytes_of(writer);
+        let is_large = bytes >= MIN_SEGMENTS.saturating_mul(writer.segment_bytes());
+        // What is alive is an estimate: without growth since the last one, another would bring nothing.
+        let has_grown = bytes / 3 >= self.smallest_bytes / 2;
+        let has_many = writer.files().len() >= MANY_FILES;
+        has_grown && (is_large || has_many) && bytes / MAX_FACTOR >= engine.live_bytes()
+    }
 }
 
-fn is_due(engine: &Engine, writer: &Writer) -> bool {
-    let files = writer.files();
-    let bytes: u64 = files.iter().map(|file| file.length_bytes).sum();
-    let is_large = bytes >= MIN_SEGMENTS.saturating_mul(writer.segment_bytes());
-    (is_large || files.len() >= MANY_FILES) && bytes / MAX_FACTOR >= engine.live_bytes()
+fn bytes_of(writer: &Writer) -> u64 {
+    writer.files().iter().map(|file| file.length_bytes).sum()
 }
 
 /// What the engine wants appended; it is counted as appended.
