@@ -306,7 +306,9 @@ impl Running {
         loop {
             self.append()?;
             let asked = self.offer();
-            if asked.is_empty() && self.effects.effects.is_empty() {
+            // Records must not wait for the next turn: the compaction appends on its own, and what it says again
+            // stands behind what the engine said first.
+            if asked.is_empty() && self.effects.is_empty() {
                 return Ok(());
             }
             for answer in asked {
@@ -316,10 +318,20 @@ impl Running {
     }
 
     fn append(&mut self) -> Result<(), String> {
+        if let Some(error) = self.engine.failure() {
+            return Err(format!("a record that no successor could replay: {error}"));
+        }
         if self.effects.records.is_empty() {
             return Ok(());
         }
         self.appended += self.effects.records.len() as u64;
+        let bytes = self
+            .effects
+            .records
+            .iter()
+            .map(|record| record.payload.len())
+            .sum();
+        self.compaction.note_traffic(bytes);
         let records = self
             .effects
             .records

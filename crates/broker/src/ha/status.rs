@@ -28,7 +28,11 @@ impl Reporter {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..PairStatus::default()
         });
-        let reporter = Self { side, status, messages };
+        let reporter = Self {
+            side,
+            status,
+            messages,
+        };
         reporter.count_messages();
         (reporter, page)
     }
