@@ -49,6 +49,6 @@ pub use effect::{BindingInfo, Effect, Effects, Notice, QueueInfo, Record, Reply}
 pub use engine::Engine;
 pub use error::{EngineError, code};
 pub use ids::{ConnectionKey, QueueId, SessionKey};
-pub use record::RecordError;
+pub use record::{RecordError, record_name};
 pub use recovery::RecoverError;
 pub use stats::{QueueStats, Stats};

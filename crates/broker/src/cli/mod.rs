@@ -1,8 +1,9 @@
-//! The command line: `create`, `run`, `pair`.
+//! The command line: `create`, `run`, `pair`, `data`.
 //!
 //! Called by the name `artemis` it behaves the same, since scripts of an instance do that.
 
 mod create;
+mod data;
 mod files;
 mod pair;
 
@@ -46,6 +47,9 @@ enum Sub {
     /// Make or show the pair record of an instance.
     #[command(subcommand)]
     Pair(pair::PairCommand),
+    /// Check or print what is in the store of an instance.
+    #[command(subcommand)]
+    Data(data::DataCommand),
 }
 
 /// Reads the command line, does what it says and gives the exit status.
@@ -69,6 +73,7 @@ fn main_with(arguments: Vec<OsString>) -> ExitCode {
             text: error.text,
         }),
         Sub::Pair(command) => pair::run(&command),
+        Sub::Data(command) => data::run(&command),
     };
     match result {
         Ok(code) => ExitCode::from(code),

@@ -23,4 +23,4 @@ pub(crate) use clock::{boot_id, now};
 pub(crate) use driver::{Driver, DriverParts};
 pub(crate) use status::Reporter;
 pub(crate) use steps::StepsParts;
-pub(crate) use store::Store;
+pub(crate) use store::{Contents, Store, TERM_START};

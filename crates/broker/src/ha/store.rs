@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
 use journal::{
-    Directory, FileLength, JournalEvent, Options, Record, Seal, SegmentName, Storage, TermId,
-    Writer,
+    Directory, Entry, FileLength, History, JournalEvent, Options, Record, Seal, SegmentName,
+    Storage, TermId, Writer,
 };
 use pair::Term;
 use tracing::{info, warn};
 
 /// Kind of a term's first entry; the engine's kinds are numbered from 1.
-const TERM_START: u8 = 0;
+pub(crate) const TERM_START: u8 = 0;
 /// Entries of a term before the engine's first record: its start.
 pub(crate) const ENTRIES_BEFORE_ENGINE: u64 = 1;
 
@@ -24,6 +24,16 @@ pub(crate) struct Store {
     options: Options,
     /// Files that the last look found to be retired. The term that this side then begins removes them.
     retired: Arc<Mutex<Vec<SegmentName>>>,
+}
+
+/// What is in a store.
+pub(crate) struct Contents {
+    /// The files it is made of.
+    pub history: History,
+    /// The queues, not yet serving.
+    pub engine: Engine,
+    /// Entries of the journal.
+    pub entries: u64,
 }
 
 /// What a taker has read.
@@ -71,29 +81,17 @@ impl Store {
     /// Reads everything that the newest seal and its term left, into a new engine (step 5 of the takeover).
     pub(crate) fn load(&self, config: EngineConfig) -> Result<Loaded, String> {
         let started = std::time::Instant::now();
-        let mut engine = Engine::new(config);
-        let mut entries = 0_u64;
-        let mut refused = None;
-        let history = journal::history::replay(&self.storage, |entry| {
-            entries += 1;
-            if entry.kind != TERM_START && refused.is_none() {
-                refused = engine
-                    .recover(entry.kind, entry.payload)
-                    .err()
-                    .map(|error| format!("entry {} of the journal: {error}", entry.position));
-            }
-        })
-        .map_err(|error| error.to_string())?;
-        if let Some(error) = refused {
-            return Err(error);
-        }
+        let Contents {
+            history,
+            engine,
+            entries,
+        } = self.read(config, |_| {})?;
         if let Some(torn) = history.torn() {
             warn!(
                 "the journal ends with a record that was not finished, and never acknowledged: {} bytes of {} from byte {} on are not used",
                 torn.bytes, torn.file, torn.at_byte
             );
         }
-        engine.finish_replay().map_err(|error| error.to_string())?;
         self.set_retired(history.retired().to_vec());
         for leftover in history.leftovers() {
             warn!("{leftover} belongs to no term that ever served; it is not read");
@@ -106,6 +104,37 @@ impl Store {
         Ok(Loaded {
             engine,
             files: history.files().to_vec(),
+        })
+    }
+
+    /// Reads and checks everything, and shows each entry to `visit`.
+    pub(crate) fn read(
+        &self,
+        config: EngineConfig,
+        mut visit: impl FnMut(&Entry),
+    ) -> Result<Contents, String> {
+        let mut engine = Engine::new(config);
+        let mut entries = 0_u64;
+        let mut refused = None;
+        let history = journal::history::replay(&self.storage, |entry| {
+            entries += 1;
+            visit(&entry);
+            if entry.kind != TERM_START && refused.is_none() {
+                refused = engine
+                    .recover(entry.kind, entry.payload)
+                    .err()
+                    .map(|error| format!("entry {} of the journal: {error}", entry.position));
+            }
+        })
+        .map_err(|error| error.to_string())?;
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        engine.finish_replay().map_err(|error| error.to_string())?;
+        Ok(Contents {
+            history,
+            engine,
+            entries,
         })
     }
 

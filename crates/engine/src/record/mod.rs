@@ -37,6 +37,26 @@ const RESTATED: u8 = 13;
 /// The version of every layout; each kind may get a higher one of its own.
 const VERSION: u8 = 1;
 
+/// What a kind of record is called; nothing if there is none of this number.
+pub fn record_name(kind: u8) -> Option<&'static str> {
+    Some(match kind {
+        ADDRESS_CREATED => "address-created",
+        ADDRESS_DELETED => "address-deleted",
+        QUEUE_CREATED => "queue-created",
+        QUEUE_DELETED => "queue-deleted",
+        MESSAGE_ADDED => "message-added",
+        MESSAGES_REMOVED => "messages-removed",
+        TRANSACTION => "transaction",
+        DELIVERY_COUNTS => "delivery-counts",
+        RESTATING => "restating",
+        QUEUE_RESTATED => "queue-restated",
+        MESSAGE_RESTATED => "message-restated",
+        DUPLICATES_RESTATED => "duplicates-restated",
+        RESTATED => "restated",
+        _ => return None,
+    })
+}
+
 /// Why a payload is not the record it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "the texts say it")]
