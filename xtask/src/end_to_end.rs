@@ -83,7 +83,7 @@ fn build_tests() -> Result<Vec<Test>> {
         "--features",
         "e2e",
         "--test",
-        "*",
+        "e2e",
         "--no-run",
         "--message-format",
         "json-render-diagnostics",
