@@ -262,17 +262,20 @@ fn of_racing_threads_and_processes_each_version_has_one_winner() {
     assert!(child.wait().unwrap().success());
 
     wins.sort_unstable();
-    let others = wins
-        .iter()
-        .copied()
-        .zip(2..)
-        .find(|(won, version)| won != version);
-    assert_eq!(others, None, "every version was won once, by one racer");
+    let twice = wins.windows(2).find(|pair| pair[0] == pair[1]);
+    assert_eq!(twice, None, "two racers were told that they had won");
     assert_eq!(wins.len() as u64, 3 * WINS_PER_RACER);
+    // A racer that sleeps between its link and its last look, while sixteen versions pass, is told of a conflict
+    // although its version is in place: a conflict is no "no" (A2). On a busy machine that happens.
     let newest = arbiter.read().unwrap().unwrap();
     assert_eq!(
-        newest.record.serial,
-        3 * WINS_PER_RACER,
-        "no write was lost"
+        newest.record.serial + 1,
+        newest.version,
+        "every version was made from the one before it"
+    );
+    let unclaimed = newest.version - 1 - 3 * WINS_PER_RACER;
+    assert!(
+        unclaimed * 20 < newest.version,
+        "{unclaimed} wins were not reported"
     );
 }
