@@ -113,7 +113,13 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
     let driver = driver(&instance, reporter, messages, stop.clone())?;
     let signals = tokio::spawn(watch_signals(stop.clone()));
 
-    let reason = driver.run().await;
+    // On a thread of the runtime's own: the main thread would be woken for every message.
+    let reason = tokio::spawn(driver.run())
+        .await
+        .unwrap_or_else(|error| ExitReason::Store {
+            step: "running the pair protocol",
+            error: error.to_string(),
+        });
     signals.abort();
     stop.cancel();
     if let Some(pages) = pages {

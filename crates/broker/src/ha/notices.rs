@@ -14,8 +14,9 @@ pub(crate) fn log(side: Side, notice: &Notice) {
             Side::Backup => info!("AMQ221010: backup server is now active: {notice}"),
         },
         Notice::HandingOver {
-            to: Side::Primary, ..
-        } if side == Side::Backup => {
+            to: Side::Primary,
+            id,
+        } if side == Side::Backup && id.contains("failback") => {
             info!("AMQ221008: the primary has returned and wants to serve: {notice}");
         }
         Notice::FailbackRefused { .. } => error!("AMQ224056: {notice}"),
