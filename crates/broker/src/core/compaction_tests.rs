@@ -1,6 +1,6 @@
 //! A compaction over a real directory, with a gate that the test moves.
 
-use core_protocol::message::{MessageBuilder, kind, text_body};
+use core_protocol::message::{MessageBuilder, Value, kind, text_body};
 use engine::{
     Command, ConnectionKey, CreateQueue, EngineConfig, OpenSession, Request, RoutingType,
     SessionKey,
@@ -206,4 +206,45 @@ async fn old_files_go_only_when_the_gate_is_open_and_what_lives_stays() {
     assert!(writer.files().iter().all(|file| file.file.term.epoch == 2));
     drop(again);
     assert_eq!(open(dir.path(), 3).messages_kept(), 3);
+}
+
+/// Ids remembered of messages that are gone are said again too, and no estimate counts them.
+#[tokio::test]
+async fn without_growth_there_is_no_second_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut broker = open(dir.path(), 1);
+    broker.create("kept");
+    for number in 0..250 {
+        let mut message = MessageBuilder::to("kept");
+        message.durable = true;
+        let id = format!("{number:01000}");
+        message.set_property("_AMQ_DUPL_ID", Value::String(id));
+        broker.ask(Command::Send {
+            message: message.build(),
+            address: None,
+        });
+    }
+    broker.ask(Command::DeleteQueue {
+        queue: "kept".into(),
+    });
+    broker.writer.sync_barrier().unwrap();
+
+    let mut compaction = Compaction::new(&broker.writer);
+    removed(&mut compaction).await;
+    let Broker {
+        engine,
+        writer,
+        appended,
+    } = &mut broker;
+    compaction.consider(engine, writer, appended).unwrap();
+    assert!(matches!(compaction.state, State::Restating { .. }));
+    while compaction.is_ready(*appended) {
+        compaction.step(engine, writer, appended).unwrap();
+        writer.sync_barrier().unwrap();
+    }
+    removed(&mut compaction).await;
+    let bytes = bytes_of(writer);
+    assert!(bytes >= MIN_SEGMENTS * SEGMENT_BYTES, "{bytes} bytes stay");
+    compaction.consider(engine, writer, appended).unwrap();
+    assert!(matches!(compaction.state, State::Idle), "it runs for ever");
 }

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod clock;
+mod compaction;
 #[cfg(test)]
 mod delivery;
 #[cfg(test)]
