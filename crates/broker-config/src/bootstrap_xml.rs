@@ -59,7 +59,7 @@ impl Bootstrap {
                     host.clone()
                 };
                 format!(
-                    "\n   <!-- health, metrics and the state of the pair -->\n   <web>\n      \
+                    "\n   <!-- health and the state of the pair -->\n   <web>\n      \
                      <binding uri=\"http://{}:{port}\"/>\n   </web>\n",
                     escape(host)
                 )

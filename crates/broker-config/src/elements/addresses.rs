@@ -264,15 +264,11 @@ const ADDRESS_SETTING: &[Row] = &[
     Row::harmless(
         "message-counter-history-day-limit",
         FROM_ZERO,
-        "see the metrics of the HTTP port",
+        "metrics are not served yet",
     ),
     Row::harmless("management-browse-page-size", SMALL, MANAGEMENT),
     Row::harmless("management-message-attribute-size-limit", SMALL, MANAGEMENT),
-    Row::harmless(
-        "enable-metrics",
-        Bool,
-        "the metrics of the HTTP port are always there",
-    ),
+    Row::harmless("enable-metrics", Bool, "metrics are not served yet"),
     Row::new(
         "auto-create-jms-queues",
         Bool,

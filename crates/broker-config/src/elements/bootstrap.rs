@@ -3,7 +3,7 @@
 use super::{Row, Scope, Treatment, Value};
 use Value::{Bool, Children, Name, Text};
 
-const CONSOLE: &str = "there is no console; what the broker tells is at /healthz, /readyz, /metrics \
+const CONSOLE: &str = "there is no console; what the broker tells is at /healthz, /readyz, /startupz \
                        and /v1/pair";
 const NO_TLS: &str =
     "the HTTP port has no TLS: remove it, and put a proxy in front if one is needed";

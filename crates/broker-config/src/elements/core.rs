@@ -114,11 +114,7 @@ const CORE: &[Row] = &[
         FROM_MINUS_ONE,
         "a standby waits for ever",
     ),
-    Row::harmless(
-        "log-journal-write-rate",
-        Bool,
-        "see the metrics of the HTTP port",
-    ),
+    Row::harmless("log-journal-write-rate", Bool, "metrics are not served yet"),
     Row::refused(
         "journal-retention-directory",
         "messages are not retained after consumption",
@@ -198,16 +194,8 @@ const CORE: &[Row] = &[
     Row::harmless("network-check-NIC", Text, ARBITER),
     Row::harmless("network-check-ping-command", Text, ARBITER),
     Row::harmless("network-check-ping6-command", Text, ARBITER),
-    Row::harmless(
-        "metrics",
-        Children,
-        "the metrics of the HTTP port are always there",
-    ),
-    Row::harmless(
-        "metrics-plugin",
-        Children,
-        "the metrics of the HTTP port are always there",
-    ),
+    Row::harmless("metrics", Children, "metrics are not served yet"),
+    Row::harmless("metrics-plugin", Children, "metrics are not served yet"),
     Row::harmless("log-delegate-factory-class-name", Text, NO_JVM),
     // Security.
     Row::used("security-settings", Children),
@@ -265,17 +253,17 @@ const CORE: &[Row] = &[
     Row::harmless(
         "message-counter-enabled",
         Bool,
-        "see the metrics of the HTTP port",
+        "metrics are not served yet",
     ),
     Row::harmless(
         "message-counter-sample-period",
         FROM_ZERO,
-        "see the metrics of the HTTP port",
+        "metrics are not served yet",
     ),
     Row::harmless(
         "message-counter-max-day-history",
         FROM_ZERO,
-        "see the metrics of the HTTP port",
+        "metrics are not served yet",
     ),
     Row::harmless(
         "configuration-file-refresh-period",
