@@ -11,7 +11,7 @@ use broker_config::bootstrap_xml::HttpBinding;
 use core_protocol::packet::Connector;
 use core_protocol::server::ServerConfig;
 use journal::Options;
-use pair::{ExitReason, Failback, Incarnation, Machine, Mode, Side, Timers};
+use pair::{ExitReason, Failback, Incarnation, LockPolicy, Machine, Mode, Side, Timers};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -187,6 +187,7 @@ fn driver(
                 broker_config::tandem_properties::Failback::Managed => Failback::Managed,
             },
             allow_failback: ha.allow_failback,
+            lock: LockPolicy::Record,
             failover_on_shutdown: ha.failover_on_shutdown,
             boot_id: ha::boot_id(),
             process: Some(format!("pid {}", std::process::id())),

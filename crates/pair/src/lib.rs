@@ -14,6 +14,7 @@
 
 mod identity;
 mod machine;
+mod message;
 mod record;
 mod timers;
 
@@ -22,9 +23,11 @@ mod trial;
 
 pub use identity::{BadIncarnation, BadSide, Incarnation, Mode, Side, Term};
 pub use machine::{
-    Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LockState,
-    Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts, Versioned, View, Waiting,
+    Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LockPolicy,
+    LockState, Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts, Versioned, View,
+    Waiting,
 };
+pub use message::{Beat, Body, Grant, Message, Resign, Still};
 pub use record::{
     Cause, FORMAT, Holder, Locks, MAX_RECORD_BYTES, Member, Record, RecordError, Refused, Taker,
     Transition, Wanted, WriteId,

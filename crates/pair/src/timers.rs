@@ -12,10 +12,29 @@ pub struct Timers {
     pub lost_after_ms: u64,
     /// The longest promise of this side; follows `detection.timeout`.
     pub promise_ms: u64,
+    /// How much earlier than its end the holder stops to count on a promise: it covers clocks that run
+    /// apart by 2 % and a beat's delay.
+    pub margin_ms: u64,
+    /// Head start of a living active before a member takes over on silence.
+    pub grace_ms: u64,
+    /// How long before a promise ends its member is removed, so that a holder need not stop for it.
+    pub remove_lead_ms: u64,
+    /// How long a holder that is not sure of its term keeps its clients waiting.
+    pub hold_close_ms: u64,
+    /// First wait before a removed side is admitted again; doubles when it repeats.
+    pub readmit_ms: u64,
+    /// The longest such wait.
+    pub readmit_max_ms: u64,
+    /// A side that was a member for so long begins with the first wait again.
+    pub readmit_forget_ms: u64,
     /// What a side that was not the holder waits beyond `lost_after` at a cold start.
     pub cold_start_ms: u64,
-    /// How often a standby tests the holder's lock.
+    /// How often a standby tests the holder's lock while it has just lost sight of it.
     pub probe_ms: u64,
+    /// For how long it does so; then it tests every `beat`.
+    pub probe_burst_ms: u64,
+    /// How often it does so while it hears the holder.
+    pub probe_heard_ms: u64,
     /// How long a side that handed over leaves the term to the other.
     pub handover_ms: u64,
     /// How long a request to hand over waits after the other side did not take.
@@ -43,8 +62,17 @@ impl Default for Timers {
             beat_ms: 250,
             lost_after_ms: 2_000,
             promise_ms: 2_000,
+            margin_ms: 200,
+            grace_ms: 500,
+            remove_lead_ms: 500,
+            hold_close_ms: 3_000,
+            readmit_ms: 1_000,
+            readmit_max_ms: 60_000,
+            readmit_forget_ms: 600_000,
             cold_start_ms: 3_000,
             probe_ms: 20,
+            probe_burst_ms: 1_000,
+            probe_heard_ms: 1_000,
             handover_ms: 2_000,
             unused_handover_ms: 5_000,
             ask_again_ms: 10_000,
@@ -80,6 +108,10 @@ impl Timers {
             beat_ms: heartbeat_ms,
             lost_after_ms: timeout_ms,
             promise_ms: timeout_ms,
+            // At least what two clocks that run 2 % wrong need, and a beat's delay.
+            margin_ms: (timeout_ms / 10).max(timeout_ms / 25 + heartbeat_ms / 4),
+            remove_lead_ms: (2 * heartbeat_ms).min(timeout_ms / 4),
+            probe_heard_ms: (timeout_ms / 2).min(1_000),
             ..Self::default()
         })
     }

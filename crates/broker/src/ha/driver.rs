@@ -155,8 +155,9 @@ impl Driver {
             Action::Create { record } => self.ask_arbiter(ArbiterJob::Create(record)),
             Action::ProbeLock { term } => self.ask_locks(LockJob::Probe(term)),
             Action::SelfTestLocks => self.ask_locks(LockJob::SelfTest),
-            Action::Release { term, up_to } => self.open_gate(term, up_to),
+            Action::Release { term, up_to, .. } => self.open_gate(term, up_to),
             Action::Exit(reason) => return Some(reason),
+            Action::Send { .. } => {}
             Action::Notice(notice) => notices::log(self.reporter.side(), &notice),
             Action::Publish(view) => self.publish(&view),
             Action::CreateTermFile { term } => {

@@ -155,7 +155,7 @@ impl Steps {
                 .await;
                 Some(Input::Fenced { term, result })
             }
-            Action::LoadHistory { term } => {
+            Action::LoadHistory { term, .. } => {
                 let store = self.parts.store.clone();
                 let config = EngineConfig {
                     epoch: term.epoch,
@@ -219,6 +219,7 @@ impl Steps {
             | Action::SelfTestLocks
             | Action::Release { .. }
             | Action::Exit(_)
+            | Action::Send { .. }
             | Action::Notice(_)
             | Action::Publish(_) => None,
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Draining, Versioned, View};
-use crate::{Cause, Record, Refused, Side, Term};
+use crate::{Cause, Incarnation, Message, Record, Refused, Side, Term};
 
 /// Something a side wants done.
 ///
@@ -71,10 +71,13 @@ pub enum Action {
         terms: Vec<Term>,
     },
     /// List and read, through new opens, what the newest seal names and its term's own files.
-    /// Answer: `HistoryLoaded`.
+    /// A network disk may show less for a moment than was on it already: less than `at_least` is
+    /// looked for again, for a bounded time, and then fails. Answer: `HistoryLoaded`.
     LoadHistory {
         /// The own term.
         term: Term,
+        /// A replaced term, and entries of its own log that its holder said were on disk.
+        at_least: Option<(Term, u64)>,
     },
     /// Write the own seal: the files and lengths just read. Answer: `Sealed`.
     Seal {
@@ -92,12 +95,15 @@ pub enum Action {
         term: Term,
     },
     /// The gate is open up to this position: acknowledgements that depend on entries up to it may
-    /// leave the process. No answer.
+    /// leave the process. What depends on no entry (deliveries, answers about nothing durable) may
+    /// leave until `fresh_until_ms`, on the clock of `Now::mono_ms`, and not after (rule 8). No answer.
     Release {
         /// The own term.
         term: Term,
-        /// Position of the term's log.
+        /// Position of the term's log; never less than before.
         up_to: u64,
+        /// Until then; `u64::MAX` where this process is the only member. May be less than before.
+        fresh_until_ms: u64,
     },
     /// Accept nothing more, finish fsyncs (each reported with `Synced`, each released), then send
     /// the clients away and close the ports, within a bounded time. Answer: `Drained`.
@@ -119,6 +125,14 @@ pub enum Action {
     },
     /// End the process.
     Exit(ExitReason),
+    /// Send a message over the link, if that process is connected; what cannot be sent at once is
+    /// dropped. No answer.
+    Send {
+        /// The process it is for.
+        peer: Incarnation,
+        /// The message.
+        message: Message,
+    },
     /// Tell people.
     Notice(Notice),
     /// The view has changed.

@@ -19,6 +19,8 @@ pub struct Config {
     pub failback: Failback,
     /// Whether this side, as the active, grants a returned primary's request.
     pub allow_failback: bool,
+    /// What a takeover of a silent active needs.
+    pub lock: LockPolicy,
     /// Whether a stop of this side, as the active, lets the other side take over.
     pub failover_on_shutdown: bool,
     /// Boot identifier of the kernel, if it could be read.
@@ -27,6 +29,15 @@ pub struct Config {
     pub process: Option<String>,
     /// Name of the arbiter in messages, such as its directory.
     pub arbiter: String,
+}
+
+/// What a takeover needs over a shared store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockPolicy {
+    /// The record: after promises ran out, or by the lock of the holder's term file.
+    Record,
+    /// That lock in every case.
+    Storage,
 }
 
 /// Who asks for a failback to the primary.

@@ -1,6 +1,6 @@
 //! What a side learns: answers to its actions, the passing of time, orders to stop.
 
-use crate::{Incarnation, Record, Term};
+use crate::{Incarnation, Message, Record, Term};
 
 /// The time of an input, on two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,26 @@ pub enum Input {
         /// The own term.
         term: Term,
     },
+    /// A process of the other side is connected over the link; it has proved who it is. There is
+    /// one at a time.
+    LinkUp {
+        /// That process.
+        peer: Incarnation,
+    },
+    /// The connection to that process is closed.
+    LinkDown {
+        /// That process.
+        peer: Incarnation,
+    },
+    /// A message of the other side's process.
+    LinkMessage {
+        /// That process.
+        peer: Incarnation,
+        /// What it says.
+        message: Message,
+    },
+    /// Why there is no link, as far as that is known: a sentence for people, never for a decision.
+    LinkTrouble(String),
     /// Somebody asked this process to stop.
     StopRequested,
     /// The time that `poll_timeout` named has come.

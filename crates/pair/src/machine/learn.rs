@@ -70,7 +70,11 @@ impl Machine {
                 self.stop_by_ms
                     .get_or_insert(now_ms + self.config.timers.stop_ms);
             }
-            Input::TimeOut => {}
+            Input::LinkUp { .. }
+            | Input::LinkDown { .. }
+            | Input::LinkMessage { .. }
+            | Input::LinkTrouble(_)
+            | Input::TimeOut => {}
         }
     }
 
@@ -318,7 +322,11 @@ impl Machine {
             return;
         }
         match mark {
-            Mark::Clear => self.push(Action::Release { term, up_to }),
+            Mark::Clear => self.push(Action::Release {
+                term,
+                up_to,
+                fresh_until_ms: u64::MAX,
+            }),
             Mark::Fenced | Mark::Missing => self.step_down(term, "its fence mark is set"),
         }
     }

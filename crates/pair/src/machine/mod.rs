@@ -32,7 +32,7 @@ pub(crate) mod broken;
 use std::collections::VecDeque;
 
 pub use action::{Action, ExitReason, Notice};
-pub use config::{Config, ConfigError, Failback};
+pub use config::{Config, ConfigError, Failback, LockPolicy};
 pub use input::{
     CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
 };

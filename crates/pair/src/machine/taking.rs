@@ -153,7 +153,10 @@ impl Machine {
                     .unwrap_or_default();
                 Action::Fence { term, terms }
             }
-            Preparation::Loading => Action::LoadHistory { term },
+            Preparation::Loading => Action::LoadHistory {
+                term,
+                at_least: None,
+            },
             Preparation::Sealing => Action::Seal { term },
             Preparation::Starting => Action::StartTerm { term },
         };

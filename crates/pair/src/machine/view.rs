@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::PeerInfo;
 use crate::{Cause, Holder, Locks, Member, Refused, Side, Transition, Wanted};
@@ -49,7 +49,7 @@ pub struct View {
 }
 
 /// What a side does in its pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Has not read the record yet.
@@ -62,6 +62,8 @@ pub enum Role {
     Preparing,
     /// Serves clients. Only this role passes the gate.
     Serving,
+    /// Holds the term but is not sure of it: accepts, answers and delivers nothing.
+    Holding,
     /// Has drained and lets go of its term.
     Handing,
     /// Is about to end its process.
@@ -76,6 +78,7 @@ impl fmt::Display for Role {
             Self::Attempting => "attempting",
             Self::Preparing => "preparing",
             Self::Serving => "serving",
+            Self::Holding => "holding",
             Self::Handing => "handing",
             Self::Stopped => "stopped",
         })

@@ -138,7 +138,7 @@ impl World {
                 }
                 return self.effect(side, in_ms, Effect::Fence { term, terms });
             }
-            Action::LoadHistory { term } => {
+            Action::LoadHistory { term, .. } => {
                 let history = self.store.load(term);
                 if mutation != Some(Mutation::LoadBeforeFence)
                     && let Some(process) = self.process(side, id)

@@ -15,6 +15,7 @@ impl World {
             | Action::SelfTestLocks
             | Action::InspectStore
             | Action::ReservePorts
+            | Action::Send { .. }
             | Action::WriteSideFile { leaving: false, .. } => return,
             Action::Publish(view) => {
                 let settled = if view.settled { ", settled" } else { "" };

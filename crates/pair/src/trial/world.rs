@@ -219,6 +219,7 @@ impl World {
             timers: self.timers,
             failback: setup.failback,
             allow_failback: setup.allow_failback,
+            lock: crate::LockPolicy::Record,
             failover_on_shutdown: setup.failover_on_shutdown,
             boot_id: Some(if self.same_boot {
                 "boot".into()
@@ -418,13 +419,13 @@ impl World {
                 Action::ProbeLock { .. } | Action::SelfTestLocks => {
                     self.effect(side, in_ms, Effect::Lock(action));
                 }
-                Action::Release { term, up_to } => self.store.acknowledge(term, up_to),
+                Action::Release { term, up_to, .. } => self.store.acknowledge(term, up_to),
                 Action::Exit(_) => {
                     self.processes.remove(&side);
                     self.store.unlock_all(id);
                     return;
                 }
-                Action::Notice(_) | Action::Publish(_) => {}
+                Action::Send { .. } | Action::Notice(_) | Action::Publish(_) => {}
                 Action::DropState { .. } => {
                     process.generation += 1;
                     process.open = false;
