@@ -18,10 +18,9 @@ mod message;
 mod record;
 mod timers;
 
-#[cfg(test)]
-mod trial;
-
 pub use identity::{BadIncarnation, BadSide, Incarnation, Mode, Side, Term};
+#[cfg(feature = "broken-rules")]
+pub use machine::BrokenRule;
 pub use machine::{
     Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LinkView,
     LockPolicy, LockState, Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts,

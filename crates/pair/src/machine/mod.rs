@@ -15,6 +15,7 @@
 
 mod action;
 mod active;
+mod broken;
 mod config;
 mod consent;
 mod contact;
@@ -30,12 +31,11 @@ mod taking;
 mod talking;
 mod view;
 
-#[cfg(test)]
-pub(crate) mod broken;
-
 use std::collections::VecDeque;
 
 pub use action::{Action, ExitReason, Notice};
+#[cfg(feature = "broken-rules")]
+pub use broken::BrokenRule;
 pub use config::{Config, ConfigError, Failback, LockPolicy};
 pub use input::{
     CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
@@ -90,8 +90,9 @@ pub struct Machine {
     shown: Option<View>,
     wake_ms: Option<u64>,
     actions: VecDeque<Action>,
-    #[cfg(test)]
-    pub(crate) broken: Option<broken::Broken>,
+    /// The rules broken on purpose, one bit each.
+    #[cfg(feature = "broken-rules")]
+    broken: u64,
 }
 
 /// What a side does, with what is true only then.
@@ -293,8 +294,8 @@ impl Machine {
             wake_ms: None,
             actions: VecDeque::new(),
             config,
-            #[cfg(test)]
-            broken: None,
+            #[cfg(feature = "broken-rules")]
+            broken: 0,
         };
         machine.write_side_file();
         machine.push(Action::InspectStore);

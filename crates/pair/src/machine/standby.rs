@@ -134,7 +134,6 @@ impl Machine {
         };
         // Always a new epoch, for a restarted process too.
         let epoch = record.epoch + 1;
-        #[cfg(test)]
         let epoch = self.broken_epoch(epoch);
         let term = Term {
             epoch,

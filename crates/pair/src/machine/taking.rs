@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{Cause, Holder, Locks, Taker, Term};
 
-#[cfg(test)]
+#[cfg(feature = "broken-rules")]
 use crate::Record;
 
 impl Machine {
@@ -39,7 +39,6 @@ impl Machine {
             return self.give_up(term);
         };
         let epoch = newest.record.epoch + 1;
-        #[cfg(test)]
         let epoch = self.broken_epoch(epoch);
         if epoch != term.epoch {
             return self.give_up(term);
@@ -59,7 +58,7 @@ impl Machine {
         };
         let wid = self.next_wid();
         let next = record.takeover(taker, wid);
-        #[cfg(test)]
+        #[cfg(feature = "broken-rules")]
         let next = Record { epoch, ..next };
         self.cas(Purpose::Takeover, version, next);
         let stage = Attempt::Writing;
