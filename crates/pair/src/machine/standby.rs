@@ -254,7 +254,10 @@ impl Machine {
                 Verdict::Take {
                     path: TakerPath::Member,
                     cause: self.cause(record, holder, Cause::ActiveSilent),
-                    gap_from_ms: self.gap_from_ms(record, holder),
+                    // Its lock may be held to this day; its last word is what counts.
+                    gap_from_ms: record
+                        .term()
+                        .and_then(|term| self.contact.holder_heard_ms(term)),
                 }
             }
             (Verdict::Wait { waiting, until_ms }, Some(silent_ms)) => {
