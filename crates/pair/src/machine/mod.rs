@@ -15,6 +15,7 @@
 
 mod action;
 mod active;
+mod asking;
 mod broken;
 mod config;
 mod consent;
@@ -25,21 +26,24 @@ mod input;
 mod lane;
 mod learn;
 mod leaving;
+mod notice;
 mod show;
 mod standby;
 mod taking;
 mod talking;
+mod verdict;
 mod view;
 
 use std::collections::VecDeque;
 
-pub use action::{Action, ExitReason, Notice};
+pub use action::{Action, ExitReason};
 #[cfg(feature = "broken-rules")]
 pub use broken::BrokenRule;
 pub use config::{Config, ConfigError, Failback, LockPolicy};
 pub use input::{
     CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
 };
+pub use notice::Notice;
 pub use view::{LinkView, Role, View, Waiting};
 
 use crate::{Cause, Record, Side, Term, WriteId};

@@ -6,7 +6,7 @@
 
 use super::gate::Gate;
 use super::lane::Purpose;
-use super::standby::Verdict;
+use super::verdict::Verdict;
 use super::{
     Action, Attempt, Consent, Damping, ExitReason, Gap, Machine, Notice, Phase, Preparation,
     SteppingDown, Waiting, Work,
