@@ -69,12 +69,12 @@ impl Driver {
         let (answer, answers) = mpsc::unbounded_channel();
         let (steps, jobs) = mpsc::unbounded_channel();
         let side = parts.steps.side;
-        let dir = parts.steps.store.dir().to_owned();
+        let store = parts.steps.store.clone();
         let steps_task = tokio::spawn(Steps::new(parts.steps, answer.clone()).run(jobs));
         Ok(Self {
             machine: parts.machine,
             arbiter: lanes::arbiter(parts.arbiter, side, answer.clone())?,
-            locks: lanes::locks(dir, answer)?,
+            locks: lanes::locks(store, answer)?,
             steps,
             steps_task,
             answers,
@@ -154,6 +154,7 @@ impl Driver {
             Action::Cas { base, record } => self.ask_arbiter(ArbiterJob::Cas(base, record)),
             Action::Create { record } => self.ask_arbiter(ArbiterJob::Create(record)),
             Action::ProbeLock { term } => self.ask_locks(LockJob::Probe(term)),
+            Action::SurveyStore => self.ask_locks(LockJob::Survey),
             Action::SelfTestLocks => self.ask_locks(LockJob::SelfTest),
             Action::Release {
                 term,

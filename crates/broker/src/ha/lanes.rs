@@ -3,13 +3,14 @@
 //! Both run on threads of their own, because a hard-mounted network disk can block a call for as long as its
 //! server is away, and that must stop nothing else.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
 use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, TermFile};
-use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Term, Versioned};
+use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Survey, Term, Versioned};
 use tokio::sync::mpsc;
+
+use super::store::Store;
 
 /// What the arbiter's lane can be asked.
 pub(crate) enum ArbiterJob {
@@ -25,6 +26,8 @@ pub(crate) enum ArbiterJob {
 pub(crate) enum LockJob {
     /// Test a term's lock without taking it.
     Probe(Term),
+    /// Which terms the store shows.
+    Survey,
     /// Whether locks work here at all.
     SelfTest,
 }
@@ -90,11 +93,24 @@ fn done(outcome: Outcome) -> CasDone {
     }
 }
 
-/// Starts the locks' lane for the term files in `dir`.
+/// What the store shows of its terms.
+fn survey(store: &Store) -> Result<Survey, String> {
+    let newest = store.newest_epoch()?;
+    let (terms, living) = TermFile::survey(store.dir()).map_err(|error| error.to_string())?;
+    let of_files = terms.last().map_or(0, |term| term.epoch);
+    Ok(Survey {
+        newest_epoch: newest.max(of_files),
+        terms,
+        living,
+    })
+}
+
+/// Starts the locks' lane for the term files of the store.
 pub(crate) fn locks(
-    dir: PathBuf,
+    store: Store,
     answers: mpsc::UnboundedSender<Input>,
 ) -> std::io::Result<blocking::Sender<LockJob>> {
+    let dir = store.dir().to_owned();
     let (jobs, inbox) = blocking::channel();
     std::thread::Builder::new()
         .name("locks".to_owned())
@@ -110,6 +126,7 @@ pub(crate) fn locks(
                         };
                         Input::LockProbed { term, lock }
                     }
+                    LockJob::Survey => Input::StoreSurveyed(survey(&store)),
                     LockJob::SelfTest => {
                         Input::LocksSelfTest(TermFile::self_test(&dir).unwrap_or(false))
                     }
