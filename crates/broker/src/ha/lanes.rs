@@ -6,11 +6,12 @@
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, TermFile};
+use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, SideFile, TermFile};
 use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Survey, Term, Versioned};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::store::Store;
+use crate::link::Address;
 
 /// What the arbiter's lane can be asked.
 pub(crate) enum ArbiterJob {
@@ -32,11 +33,12 @@ pub(crate) enum LockJob {
     SelfTest,
 }
 
-/// Starts the arbiter's lane.
+/// Starts the arbiter's lane, which also tells where the other side is.
 pub(crate) fn arbiter(
     arbiter: Arc<DirectoryArbiter>,
     side: Side,
     answers: mpsc::UnboundedSender<Input>,
+    peer_address: watch::Sender<Option<Address>>,
 ) -> std::io::Result<blocking::Sender<ArbiterJob>> {
     let (jobs, inbox) = blocking::channel();
     std::thread::Builder::new()
@@ -52,6 +54,7 @@ pub(crate) fn arbiter(
                         }
                         // A side file that cannot be read is as good as none: it is only a hint.
                         let peer = arbiter.read_side(side.other()).ok().flatten();
+                        note_address(&peer_address, peer.as_ref());
                         let peer = peer.map(|file| {
                             file.peer_info(arbiter.is_side_alive(side.other()).unwrap_or(false))
                         });
@@ -71,6 +74,24 @@ pub(crate) fn arbiter(
             }
         })?;
     Ok(jobs)
+}
+
+/// Tells the link where the other side listens. One that has left nothing, or no port, may still be where it was.
+fn note_address(known: &watch::Sender<Option<Address>>, peer: Option<&SideFile>) {
+    let Some((host, port)) = peer.and_then(|file| Some((&file.host, file.link_port?))) else {
+        return;
+    };
+    let address = Some(Address {
+        host: host.clone(),
+        port,
+    });
+    known.send_if_modified(|known| {
+        let is_new = *known != address;
+        if is_new {
+            *known = address;
+        }
+        is_new
+    });
 }
 
 fn read(arbiter: &DirectoryArbiter) -> RecordRead {
