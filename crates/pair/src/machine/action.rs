@@ -239,6 +239,24 @@ pub enum Notice {
         /// How it was learned.
         why: &'static str,
     },
+    /// This holder is not sure of its term: it answers nobody until the other side promises again or is
+    /// removed from the record.
+    Holding {
+        /// The other side.
+        side: Side,
+    },
+    /// The other side may take over from now on: it is in the record.
+    Admitted {
+        /// The other side.
+        side: Side,
+    },
+    /// The other side may not take over on silence any more: it is out of the record.
+    Removed {
+        /// The other side.
+        side: Side,
+    },
+    /// This standby has seen that the store's locks do not work.
+    LocksBroken,
     /// A requested switchover begins.
     HandingOver {
         /// The side that shall take over.
@@ -353,6 +371,23 @@ impl fmt::Display for Notice {
             Self::SteppingDown { term, why } => {
                 write!(f, "steps down from epoch {}: {why}", term.epoch)
             }
+            Self::Holding { side } => write!(
+                f,
+                "answers nobody: the {side} may take over and is silent, and is not removed from \
+                 the pair record yet"
+            ),
+            Self::Admitted { side } => write!(f, "the {side} is in sync: it may take over"),
+            Self::Removed { side } => {
+                write!(
+                    f,
+                    "the {side} is not in sync any more: this side goes on alone"
+                )
+            }
+            Self::LocksBroken => write!(
+                f,
+                "locks do not work on this store: the active's lock was free while the active \
+                 lived; a takeover needs the active's silence, or a person"
+            ),
             Self::HandingOver { to, id } => write!(f, "hands over to the {to} (request {id})"),
             Self::HandoverUnused { to } => {
                 write!(f, "the {to} did not take over in time: takes back")

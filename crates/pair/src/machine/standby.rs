@@ -7,7 +7,7 @@ use super::evidence::Holding;
 use super::lane::Purpose;
 use super::{Action, ExitReason, Failback, LetGo, Machine, Notice, Phase, Ports, RecordState};
 use super::{Attempt, Waiting};
-use crate::{Cause, Holder, Locks, Record, Side, Term, Wanted};
+use crate::{Cause, Holder, LockPolicy, Locks, Member, Record, Side, TakerPath, Term, Wanted};
 
 /// No active works so long after it has stopped accepting; a larger difference is one of clocks.
 const MAX_DRAIN_MS: u64 = 60_000;
@@ -17,6 +17,8 @@ const MAX_DRAIN_MS: u64 = 60_000;
 pub(super) enum Verdict {
     /// It may, on a record that was read after all of this was known.
     Take {
+        /// By which right.
+        path: TakerPath,
         /// Why.
         cause: Cause,
         /// When the old holder was last known alive.
@@ -56,7 +58,9 @@ impl Machine {
         }
         self.notice_record();
         match self.verdict() {
-            Verdict::Take { cause, gap_from_ms } => {
+            Verdict::Take {
+                cause, gap_from_ms, ..
+            } => {
                 if self.just_read && self.lane.is_idle() {
                     return self.attempt(cause, gap_from_ms);
                 }
@@ -84,13 +88,37 @@ impl Machine {
             return Waiting::Arbiter;
         };
         self.wake(Some(until_ms));
-        if matches!(waiting, Waiting::HolderEnds { .. }) {
-            let Some(until_ms) = self.known_until(self.evidence.last_alive_ms()) else {
+        if matches!(
+            waiting,
+            Waiting::HolderEnds { .. } | Waiting::HolderLost { .. }
+        ) {
+            let Some(until_ms) = self.known_until(self.active_seen_ms()) else {
                 return Waiting::Locks;
             };
             self.wake(Some(until_ms));
         }
         waiting
+    }
+
+    /// When the recorded active was last seen alive: by its lock, or, where this side may take over
+    /// on its silence, by its word.
+    fn active_seen_ms(&self) -> Option<u64> {
+        let record = &self.good_record()?.record;
+        let heard_ms = record
+            .term()
+            .filter(|_| self.is_member(record) && self.config.lock == LockPolicy::Record)
+            .and_then(|term| self.contact.holder_heard_ms(term));
+        self.evidence.last_alive_ms().max(heard_ms)
+    }
+
+    /// Until when the recorded active counts as heard without a further word of it.
+    pub(super) fn heard_until_ms(&self) -> u64 {
+        let term = self.good_record().and_then(|newest| newest.record.term());
+        let heard_ms = term.and_then(|term| self.contact.holder_heard_ms(term));
+        let is_connected = term.is_some_and(|term| self.contact.peer() == Some(term.inc));
+        heard_ms
+            .filter(|_| is_connected)
+            .map_or(0, |heard_ms| heard_ms + 2 * self.config.timers.beat_ms)
     }
 
     /// How long an observation made then still counts; nothing if it does not any more.
@@ -156,9 +184,10 @@ impl Machine {
         let Some(record) = self.good_record().map(|newest| newest.record.clone()) else {
             return wait(Waiting::Record);
         };
-        let verdict = match &record.holder {
-            None => self.verdict_first_start(),
-            Some(holder) => self.verdict_on(&record, holder),
+        let verdict = match (&record.holder, record.forced_side()) {
+            (None, None) => self.verdict_first_start(),
+            (None, Some(side)) => self.verdict_forced(side),
+            (Some(holder), _) => self.verdict_on(&record, holder),
         };
         match verdict {
             Verdict::Take { cause, .. } if self.retry_take_ms > self.now.mono_ms => Verdict::Wait {
@@ -172,6 +201,7 @@ impl Machine {
     /// Nobody ever held a term: the primary at once, the backup after the cold-start wait.
     fn verdict_first_start(&self) -> Verdict {
         let take = Verdict::Take {
+            path: TakerPath::Proof,
             cause: Cause::FirstStart,
             gap_from_ms: None,
         };
@@ -181,7 +211,26 @@ impl Machine {
         }
     }
 
-    /// Path (b) of rule 3, on a record that names a holder.
+    /// A person said that the old holder is dead: the side they named at once, the other one only if
+    /// that one does not come.
+    fn verdict_forced(&self, side: Side) -> Verdict {
+        let timers = self.config.timers;
+        let until_ms = self.newest.seen_ms + timers.lost_after_ms + timers.cold_start_ms;
+        if side != self.config.side && self.now.mono_ms < until_ms {
+            return Verdict::Wait {
+                waiting: Waiting::Forced { side },
+                until_ms: Some(until_ms),
+            };
+        }
+        Verdict::Take {
+            path: TakerPath::Proof,
+            cause: Cause::Forced,
+            gap_from_ms: None,
+        }
+    }
+
+    /// Rule 3, on a record that names a holder: by proof that its term is over, (b), or as a member
+    /// after its silence, (a).
     fn verdict_on(&mut self, record: &Record, holder: &Holder) -> Verdict {
         let own = self.config.side;
         if let Some(stopped) = record.stopped
@@ -193,6 +242,92 @@ impl Machine {
         if holder.inc == self.config.inc {
             return self.verdict_on_own_term(holder);
         }
+        if let Some(verdict) = self.verdict_on_resigned(record, holder) {
+            return verdict;
+        }
+        match (
+            self.verdict_on_lock(record, holder),
+            self.silence_until(record, holder),
+        ) {
+            (take @ Verdict::Take { .. }, _) | (take, None) => take,
+            (Verdict::Wait { .. }, Some(until_ms)) if self.now.mono_ms >= until_ms => {
+                Verdict::Take {
+                    path: TakerPath::Member,
+                    cause: self.cause(record, holder, Cause::ActiveSilent),
+                    // Its lock may be held to this day; its last word is what counts.
+                    gap_from_ms: record
+                        .term()
+                        .and_then(|term| self.contact.holder_heard_ms(term)),
+                }
+            }
+            (Verdict::Wait { waiting, until_ms }, Some(silent_ms)) => {
+                let timers = self.config.timers;
+                let waiting = match waiting {
+                    Waiting::HolderEnds { holder } => Waiting::HolderLost {
+                        holder,
+                        silence_ms: timers.lost_after_ms + timers.grace_ms,
+                    },
+                    waiting => waiting,
+                };
+                Verdict::Wait {
+                    waiting,
+                    until_ms: Some(until_ms.map_or(silent_ms, |ms| ms.min(silent_ms))),
+                }
+            }
+        }
+    }
+
+    /// The holder itself has said that its term is over: that is proof. If it handed over and stays,
+    /// it is the new holder's member from the first moment.
+    fn verdict_on_resigned(&self, record: &Record, holder: &Holder) -> Option<Verdict> {
+        let since_ms = self.contact.resigned_ms(record.term()?)?;
+        let wanted = record
+            .wanted_now()
+            .is_some_and(|wanted| wanted.to == self.config.side);
+        let stays = self
+            .contact
+            .is_live(holder.inc, self.now.mono_ms, &self.config.timers);
+        let path = if wanted && stays && self.is_member(record) {
+            TakerPath::Member
+        } else {
+            TakerPath::Proof
+        };
+        Some(Verdict::Take {
+            path,
+            cause: self.cause(record, holder, Cause::ProcessEnded),
+            gap_from_ms: Some(since_ms),
+        })
+    }
+
+    /// Whether this very process is in `in_sync`; a predecessor's membership is none of its own.
+    pub(super) fn is_member(&self, record: &Record) -> bool {
+        let own = Member::process(self.config.side, self.config.inc);
+        record.in_sync.contains(&own)
+    }
+
+    /// Path (a): when this side may take over on silence, if it may at all. It may once every promise
+    /// it ever gave has run out and nothing was heard of the active for long enough.
+    fn silence_until(&self, record: &Record, holder: &Holder) -> Option<u64> {
+        let timers = self.config.timers;
+        if holder.side == self.config.side || !self.is_member(record) {
+            return None;
+        }
+        if self.config.lock == LockPolicy::Storage {
+            return None;
+        }
+        let heard_ms = record
+            .term()
+            .and_then(|term| self.contact.holder_heard_ms(term))
+            .unwrap_or(0)
+            .max(self.newest.seen_ms);
+        let silent_ms = heard_ms + timers.lost_after_ms + timers.grace_ms;
+        // Strictly after the end of the last promise.
+        Some(silent_ms.max(self.contact.grant_end_ms() + 1))
+    }
+
+    /// Path (b) by the lock of the holder's term file.
+    fn verdict_on_lock(&mut self, record: &Record, holder: &Holder) -> Verdict {
+        let own = self.config.side;
         let since_ms = match self.evidence.holding() {
             Holding::Unknown => return wait(Waiting::FirstLook),
             Holding::Alive => {
@@ -208,7 +343,12 @@ impl Machine {
                 }
                 return wait(Waiting::AbsentTermFile);
             }
-            Holding::Free { .. } if record.locks == Some(Locks::Broken) => {
+            Holding::Free { .. }
+                if record.locks == Some(Locks::Broken) || self.evidence.is_broken() =>
+            {
+                if self.evidence.is_broken() && self.evidence.notice_once() {
+                    self.notice(Notice::LocksBroken);
+                }
                 return wait(Waiting::BrokenLocks);
             }
             Holding::Free { since_ms } => since_ms,
@@ -225,8 +365,9 @@ impl Machine {
                 until_ms: Some(until_ms),
             };
         }
-        let cause = self.cause(record, holder);
+        let cause = self.cause(record, holder, Cause::ProcessEnded);
         let take = Verdict::Take {
+            path: TakerPath::Proof,
             cause,
             gap_from_ms: self.gap_from_ms(record, holder),
         };
@@ -248,7 +389,10 @@ impl Machine {
             .and_then(|draining| self.now.unix_ms.checked_sub(draining.since_unix_ms))
             .filter(|ago_ms| *ago_ms <= MAX_DRAIN_MS);
         let drained_ms = ago_ms.map(|ago_ms| self.now.mono_ms.saturating_sub(ago_ms));
-        let seen_ms = self.evidence.last_alive_ms();
+        let heard_ms = record
+            .term()
+            .and_then(|term| self.contact.holder_heard_ms(term));
+        let seen_ms = self.evidence.last_alive_ms().max(heard_ms);
         drained_ms.into_iter().chain(seen_ms).min()
     }
 
@@ -256,6 +400,7 @@ impl Machine {
     /// After a handover the other side goes first.
     fn verdict_on_own_term(&self, holder: &Holder) -> Verdict {
         let take = |gap_from_ms| Verdict::Take {
+            path: TakerPath::Proof,
             cause: Cause::TakenBack,
             gap_from_ms,
         };
@@ -309,7 +454,7 @@ impl Machine {
     }
 
     /// Why this side would replace another process.
-    fn cause(&self, record: &Record, holder: &Holder) -> Cause {
+    fn cause(&self, record: &Record, holder: &Holder, otherwise: Cause) -> Cause {
         let wanted = record
             .wanted_now()
             .is_some_and(|wanted| wanted.to == self.config.side);
@@ -321,7 +466,7 @@ impl Machine {
             Side::Backup if wanted => Cause::Switchover,
             Side::Primary | Side::Backup if !self.evidence.met_active => Cause::ColdStart,
             Side::Primary | Side::Backup if said_goodbye => Cause::Shutdown,
-            Side::Primary | Side::Backup => Cause::ProcessEnded,
+            Side::Primary | Side::Backup => otherwise,
         }
     }
 
@@ -361,19 +506,20 @@ impl Machine {
     }
 
     /// Whether this side would take over when the active ends: the arbiter answers, it sees the
-    /// active's lock refused, and it could open its ports.
+    /// active's lock refused or hears it as its member, and it could open its ports.
     pub(super) fn is_settled_standby(&self) -> bool {
+        let follows = self.good_record().is_some_and(|newest| {
+            newest.record.holder.is_some()
+                && (self.evidence.holding() == Holding::Alive || self.is_member(&newest.record))
+        });
         self.phase == Phase::Standby
             && self.ports == Ports::Reserved
-            && self
-                .good_record()
-                .is_some_and(|newest| newest.record.holder.is_some())
-            && self.evidence.holding() == Holding::Alive
+            && follows
             && self.known_until(self.lane.answered_ms()).is_some()
-            && self.known_until(self.evidence.last_alive_ms()).is_some()
+            && self.known_until(self.active_seen_ms()).is_some()
     }
 
-    /// Asks for the term as a returned primary (rule 6): once per epoch, once settled.
+    /// Asks for the term as a returned primary (rule 6): once per epoch, once in sync.
     fn ask_for_failback(&mut self) {
         if self.config.failback != Failback::Broker || self.config.side != Side::Primary {
             return;
@@ -393,7 +539,8 @@ impl Machine {
             .as_ref()
             .is_some_and(|(epoch, _)| *epoch == record.epoch);
         let open = record.wanted_now().is_none() && record.stopped.is_none();
-        if !held_by_backup || asked || !open || !self.is_settled_standby() {
+        let ready = self.is_settled_standby() && self.is_member(&record);
+        if !held_by_backup || asked || !open || !ready {
             return;
         }
         if self.asking.not_before_ms > self.now.mono_ms {
