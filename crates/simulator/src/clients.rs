@@ -1,6 +1,6 @@
 //! The clients of the model: they write to every open port, read from it, and believe what they hear.
 
-use pair::{Role, Term};
+use pair::{Notice, Record, Role, Term};
 
 use crate::options::Mutation;
 use crate::process::index;
@@ -15,7 +15,7 @@ impl World {
         let now_ms = self.now_ms;
         let process = self.process(id);
         let Some(term) = process.term else { return };
-        if !process.runs || !process.open || process.is_frozen(now_ms) {
+        if process.is_silent(now_ms) {
             return;
         }
         process.written += 1;
@@ -46,11 +46,7 @@ impl World {
             return false;
         };
         let fresh = process.clock.local(now_ms) < process.fresh_until_ms;
-        let answers = process.runs
-            && process.open
-            && process.role == Role::Serving
-            && fresh
-            && !process.is_frozen(now_ms);
+        let answers = !process.is_silent(now_ms) && process.role == Role::Serving && fresh;
         if answers {
             self.ledger.deliver(term, self.nature.strict);
         }
@@ -89,6 +85,19 @@ impl World {
             up_to
         };
         self.ledger.acknowledge(term, up_to, &self.store);
+    }
+
+    /// W1: a process hands over only when a request is in force that it knows.
+    pub(crate) fn check_handover(&mut self, id: u8, notice: &Notice) {
+        let Notice::HandingOver { to, .. } = notice else {
+            return;
+        };
+        let record = self.peek(id).machine.record();
+        let wanted = record.and_then(Record::wanted_now);
+        if wanted.is_none_or(|wanted| wanted.to != *to) {
+            self.ledger
+                .violated(format!("W1: p{id} hands over to the {to}, which nobody wants"));
+        }
     }
 
     /// I8: a process whose ports are open holds a term.

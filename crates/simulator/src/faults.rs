@@ -20,9 +20,20 @@ impl World {
         let until_ms = self.now_ms + for_ms;
         let process = self.process(id);
         process.frozen_until_ms = until_ms.max(process.frozen_until_ms);
-        let side = process.side;
-        self.log(|| format!("{side:<7} is frozen for {for_ms} ms"));
+        let (side, stalled) = (process.side, process.stalled);
+        self.log(|| {
+            let what = if stalled { "has a driver that hangs" } else { "is frozen" };
+            format!("{side:<7} {what} for {for_ms} ms")
+        });
         self.at(until_ms, Event::Thaw { id });
+    }
+
+    /// A process' driver hangs for a while, and nothing else of it.
+    pub(crate) fn stall(&mut self, id: u8, for_ms: u64) {
+        if !self.peek(id).is_frozen(self.now_ms) {
+            self.process(id).stalled = true;
+            self.freeze(id, for_ms);
+        }
     }
 
     /// Suspends a process' machine: it does nothing, and its clock does not know it.
@@ -31,6 +42,7 @@ impl World {
         let process = self.process(id);
         process.clock.stand_still(now_ms, until_ms);
         let side = process.side;
+        process.stalled = false;
         self.log(|| format!("{side:<7} is suspended, with its clock"));
         self.freeze(id, for_ms);
     }
@@ -57,17 +69,17 @@ impl World {
         self.learn(id, Input::JournalFailed { term, error });
     }
 
-    /// A side is started again elsewhere although its process lives: that one was believed dead, and
-    /// is cut off with its machine.
-    pub(crate) fn twin(&mut self, side: Side, setup: Setup, cut: Place) {
+    /// A side is started again elsewhere although its process lives: that one was believed dead. What
+    /// each of the two sees from then on is given.
+    pub(crate) fn twin(&mut self, side: Side, setup: Setup, old_sees: Place, new_sees: Place) {
         let Some(old) = self.newest[index(side)].take() else {
             return;
         };
-        self.log(|| format!("{side:<7} p{old} is believed dead and cut off"));
+        self.log(|| format!("{side:<7} p{old} is believed dead"));
         let place = self.peek(old).place;
-        self.places[place] = cut;
+        self.places[place] = old_sees;
         self.homes[index(side)] = self.places.len();
-        self.places.push(Place::default());
+        self.places.push(new_sees);
         self.start(side, setup);
     }
 

@@ -23,6 +23,8 @@ pub enum Fault {
     Vanish,
     /// A process hangs.
     Freeze,
+    /// A process' driver hangs, and its clients do not notice.
+    Stall,
     /// A machine is suspended, and its clock with it.
     Suspend,
     /// Locks are lost while they are held.
@@ -61,10 +63,11 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault, in the order of their numbers.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Kill,
         Self::Vanish,
         Self::Freeze,
+        Self::Stall,
         Self::Suspend,
         Self::LoseLocks,
         Self::FreezeWithoutLocks,
@@ -90,6 +93,7 @@ impl Fault {
             Self::Kill => "kill",
             Self::Vanish => "machine lost",
             Self::Freeze => "freeze",
+            Self::Stall => "driver hangs",
             Self::Suspend => "suspend",
             Self::LoseLocks => "locks lost",
             Self::FreezeWithoutLocks => "freeze, locks lost",
@@ -123,6 +127,7 @@ impl Fault {
             | Self::Request
             | Self::RollBack
             | Self::RollBackAndRestart
+            | Self::Stall
             | Self::Twin => 2,
             Self::Suspend | Self::LoseLocks | Self::DeleteRecord | Self::GoneForGood => 1,
         }
@@ -136,6 +141,8 @@ pub(crate) struct Plan {
     pub(crate) setup: Setup,
     /// The faults that come, each as often as its weight says.
     faults: Vec<Fault>,
+    /// In a hundred, how many of the plan's moments bring a fault.
+    pub(crate) strikes: u64,
     /// The record can vanish or go back: a person may have to end the waiting.
     pub(crate) loses_records: bool,
     /// The side that is never started again.
@@ -184,6 +191,8 @@ impl Plan {
             faults: faults
                 .flat_map(|fault| (0..fault.weight()).map(move |_| fault))
                 .collect(),
+            // Where less goes wrong, the pair gets further.
+            strikes: [1, 2, 4, 8][index_below(chance, 4)],
             loses_records,
             gone: None,
         }
@@ -202,6 +211,7 @@ impl Plan {
             Fault::Kill => world.kill(id),
             Fault::Vanish => world.vanish(id),
             Fault::Freeze => world.freeze(id, chance.below(MAX_FREEZE_MS)),
+            Fault::Stall => world.stall(id, chance.below(MAX_FREEZE_MS)),
             Fault::Suspend => world.suspend(id, chance.below(MAX_FREEZE_MS)),
             Fault::LoseLocks => world.lose_locks(id),
             Fault::FreezeWithoutLocks => {
@@ -213,8 +223,19 @@ impl Plan {
                 if chance.percent(50) {
                     world.freeze(id, chance.below(MAX_FREEZE_MS));
                 }
-                let cut = place_of_the_lost(world, chance);
-                world.twin(side, self.setup, cut);
+                let lost = place_of_the_lost(world, chance);
+                if chance.percent(50) {
+                    world.twin(side, self.setup, lost, Place::default());
+                } else {
+                    // The old one keeps its link, and the new one cannot get one.
+                    let new = Place {
+                        says_cut_ms: until_ms,
+                        hears_cut_ms: until_ms,
+                        ..Place::default()
+                    };
+                    let old = *world.home(side);
+                    world.twin(side, self.setup, old, new);
+                }
             }
             Fault::CutLink => cut_link(world, [true; 2], until_ms),
             Fault::CutOneWay => cut_link(world, SIDES.map(|it| it == side), until_ms),

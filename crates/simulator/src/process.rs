@@ -17,6 +17,8 @@ pub(crate) struct Process {
     pub(crate) clock: Clock,
     /// It does nothing before.
     pub(crate) frozen_until_ms: u64,
+    /// Its driver hangs, but not the rest of it: what it may deliver it still delivers.
+    pub(crate) stalled: bool,
     /// Where it runs, and so what it is cut off from.
     pub(crate) place: usize,
     /// When its timer is due, in the world's time.
@@ -68,6 +70,7 @@ impl Process {
             runs: true,
             clock,
             frozen_until_ms: 0,
+            stalled: false,
             place,
             wake_ms: None,
             steps: VecDeque::new(),
@@ -93,6 +96,11 @@ impl Process {
 
     pub(crate) const fn is_frozen(&self, now_ms: u64) -> bool {
         self.frozen_until_ms > now_ms
+    }
+
+    /// Whether clients find nobody there.
+    pub(crate) const fn is_silent(&self, now_ms: u64) -> bool {
+        !self.runs || !self.open || (self.is_frozen(now_ms) && !self.stalled)
     }
 
     /// Takes the driver's steps of a term back: what was begun ends unanswered.

@@ -34,6 +34,9 @@ impl Script {
             ["freeze", side, time] => {
                 on(world, side, |world, id| world.freeze(id, milliseconds(time)));
             }
+            ["stall", side, time] => {
+                on(world, side, |world, id| world.stall(id, milliseconds(time)));
+            }
             ["suspend", side, time] => {
                 on(world, side, |world, id| world.suspend(id, milliseconds(time)));
             }
@@ -44,7 +47,8 @@ impl Script {
                     hears_cut_ms: u64::MAX,
                     ..Place::default()
                 };
-                world.twin(side.parse().unwrap(), Setup::default(), cut);
+                let sees = Place::default();
+                world.twin(side.parse().unwrap(), Setup::default(), cut, sees);
             }
             ["cut", "link"] => world.cut_link([true; 2], u64::MAX),
             ["cut", "link", "from", side] => {

@@ -5,7 +5,7 @@ use pair::{Member, Mode, Record, Role, Side, Timers};
 use crate::chance::Chance;
 use crate::options::{Nature, Options, Setup};
 use crate::plan::Plan;
-use crate::process::{Behaviour, SIDES};
+use crate::process::{Behaviour, Process, SIDES};
 use crate::tally::Tally;
 use crate::world::World;
 
@@ -18,7 +18,6 @@ const RESTORE_MS: u64 = 5_000;
 const PROOF_MS: u64 = 4_000;
 /// A process that ended is started again within some of these chances, at each tick.
 const RESTART_PERCENT: u64 = 6;
-const STRIKE_PERCENT: u64 = 8;
 
 /// What one seed brings.
 #[derive(Clone, Debug)]
@@ -75,12 +74,12 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
                 plan.start(&mut world, side);
             }
             // A taker dies between its takeover and its service.
-            if world.role(side) == Some(Role::Preparing) && chance.percent(10) {
+            if world.role(side) == Some(Role::Preparing) && chance.percent(plan.strikes) {
                 let id = world.newest(side).map(|process| process.id);
                 id.into_iter().for_each(|id| world.kill(id));
             }
         }
-        if chance.percent(STRIKE_PERCENT) {
+        if chance.percent(plan.strikes) {
             plan.strike(&mut world, &mut chance);
         }
     }
@@ -150,7 +149,16 @@ fn prove(world: &mut World, plan: &Plan) {
         let what = "I7: nobody acknowledges although the faults are over".to_owned();
         world.ledger.violated(what);
     }
-    let _ = (plan, members(world));
+    let both = SIDES.map(|side| world.newest(side).map(Process::inc));
+    if plan.gone.is_none() {
+        for (side, inc) in SIDES.into_iter().zip(both) {
+            let member = inc.map(|inc| Member::process(side, inc));
+            if !member.is_some_and(|member| members(world).contains(&member)) {
+                let what = format!("I7: the {side} is not in sync although the faults are over");
+                world.ledger.violated(what);
+            }
+        }
+    }
 }
 
 /// The members in the record.

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::network::Link;
 use crate::options::{Mutation, Nature, Options, Setup};
-use crate::process::{Place, Process, SIDES, index};
+use crate::process::{Place, Process, index};
 use crate::store::Store;
 use crate::tally::Tally;
 
@@ -349,7 +349,10 @@ impl World {
                     self.learn(id, Input::TimeOut);
                 }
             }
-            Event::Thaw { .. } => self.pump(id),
+            Event::Thaw { .. } => {
+                self.process(id).stalled = false;
+                self.pump(id);
+            }
             Event::LinkUp {
                 peer, connection, ..
             } => self.link_up(id, peer, connection),
@@ -420,7 +423,10 @@ impl World {
             } => self.release(id, term, up_to, fresh_until_ms),
             Action::Exit(_) => self.end(id),
             Action::Send { peer, message } => self.send(id, peer.0[0], message),
-            Action::Notice(notice) => self.tally.note(&notice),
+            Action::Notice(notice) => {
+                self.check_handover(id, &notice);
+                self.tally.note(&notice);
+            }
             Action::Publish(view) => self.process(id).role = view.role,
             Action::DropState { .. } => self.process(id).drop_state(action),
             Action::OpenPorts { term } => {
@@ -467,13 +473,5 @@ impl World {
         self.processes
             .iter()
             .any(|process| process.runs && process.side == side)
-    }
-
-    /// The sides that have a process, and that process.
-    pub(crate) fn running(&self) -> impl Iterator<Item = u8> + use<> {
-        let newest = self.newest;
-        SIDES
-            .into_iter()
-            .filter_map(move |side| newest[index(side)])
     }
 }
