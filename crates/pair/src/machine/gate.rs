@@ -20,12 +20,12 @@ pub(super) enum Gate {
 /// How admission of a removed side is damped.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Damping {
-    /// The wait after the next removal, unless it is forgotten by then.
-    wait_ms: u64,
+    /// The wait after the next removal, unless it is forgotten by then, in milliseconds.
+    wait: u64,
     /// No admission before.
-    not_before_ms: u64,
+    not_before: u64,
     /// Since when the other side is a member.
-    member_since_ms: Option<u64>,
+    member_since: Option<u64>,
 }
 
 impl Machine {
@@ -172,8 +172,8 @@ impl Machine {
         if !follows || !lasts || !self.lane.is_idle() {
             return;
         }
-        if self.damping.not_before_ms > now_ms {
-            return self.wake(Some(self.damping.not_before_ms));
+        if self.damping.not_before > now_ms {
+            return self.wake(Some(self.damping.not_before));
         }
         let Some(newest) = self.good_record().cloned() else {
             return;
@@ -209,15 +209,15 @@ impl Machine {
         let now_ms = self.now.mono_ms;
         let timers = self.config.timers;
         let damping = &mut self.damping;
-        match (damping.member_since_ms, members.is_empty()) {
-            (None, false) => damping.member_since_ms = Some(now_ms),
+        match (damping.member_since, members.is_empty()) {
+            (None, false) => damping.member_since = Some(now_ms),
             (Some(since_ms), true) => {
-                damping.member_since_ms = None;
+                damping.member_since = None;
                 let forgets = now_ms.saturating_sub(since_ms) >= timers.readmit_forget_ms;
-                let wait_ms = if forgets { 0 } else { damping.wait_ms };
+                let wait_ms = if forgets { 0 } else { damping.wait };
                 let wait_ms = wait_ms.max(timers.readmit_ms);
-                damping.not_before_ms = now_ms + wait_ms;
-                damping.wait_ms = (wait_ms * 2).min(timers.readmit_max_ms);
+                damping.not_before = now_ms + wait_ms;
+                damping.wait = (wait_ms * 2).min(timers.readmit_max_ms);
             }
             (None, true) | (Some(_), false) => {}
         }

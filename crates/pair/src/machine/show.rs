@@ -44,6 +44,7 @@ impl Machine {
             locks: record.and_then(|record| record.locks),
             peer: self.peer.clone(),
             link: self.link_view(),
+            active_heard: self.is_active_heard(),
             why: waiting.to_string(),
             waiting,
         }

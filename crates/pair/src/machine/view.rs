@@ -44,6 +44,8 @@ pub struct View {
     pub peer: Option<PeerInfo>,
     /// The link to the other side.
     pub link: LinkView,
+    /// Whether the recorded active, another process, was heard over it within `lost_after`.
+    pub active_heard: bool,
     /// What this side waits for.
     pub waiting: Waiting,
     /// The same as a sentence for people.
