@@ -15,6 +15,7 @@ mod discovery;
 mod hostile;
 mod local_demo;
 mod pair;
+mod silence;
 mod support;
 mod switchover;
 mod worksheet;

@@ -14,8 +14,6 @@ use super::{
 };
 use crate::{Cause, Holder, Locks, Record, Taker, Term};
 
-#[cfg(feature = "broken-rules")]
-
 impl Machine {
     pub(super) fn step_attempting(
         &mut self,
