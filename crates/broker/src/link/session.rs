@@ -71,9 +71,11 @@ pub(super) async fn accepted(hub: Arc<Hub>, opened: Opened, slot: Slot) {
     let line = format!("link: a connection from {host} has come to nothing: {why}");
     match &why {
         Why::Refused(refusal) | Why::RefusedBy(refusal) if !refusal.reason.is_passing() => {
-            if let Some(more) = hub.may_print(&line) {
-                warn!("{line}{more}");
-            }
+            let Some(more) = hub.may_print(&line) else {
+                return;
+            };
+            warn!("{line}{more}");
+            // Most likely it is the other side; what else strangers do here is no reason for there being no link.
             if let Why::Refused(refusal) = why
                 && refusal.reason == Reason::Credentials
             {
