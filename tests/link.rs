@@ -3,8 +3,11 @@
 use std::fs;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::support::duo::{Duo, Side};
 use crate::support::namespace::in_own_network;
+use crate::support::wait_for;
 
 const LIMIT: Duration = Duration::from_mins(2);
 /// To find each other, to lose each other: seconds at most.
@@ -22,6 +25,16 @@ fn two_brokers_are_linked_and_say_why_they_are_not() {
             for (side, other) in [(Side::Primary, "backup"), (Side::Backup, "primary")] {
                 duo.process(side).wait_for_text(&up(other), LINK_LIMIT);
             }
+
+            // A frozen process keeps its connection open, and is found again when it goes on.
+            duo.process(Side::Backup).signal(Signal::SIGSTOP);
+            let lost = "is lost: nothing was heard for";
+            duo.process(Side::Primary).wait_for_text(lost, LINK_LIMIT);
+            duo.process(Side::Backup).signal(Signal::SIGCONT);
+            wait_for("the second link", LINK_LIMIT, || {
+                let text = duo.process(Side::Primary).text();
+                (text.matches(&up("backup")).count() > 2).then_some(())
+            });
 
             duo.kill(Side::Backup);
             duo.process(Side::Primary)

@@ -216,6 +216,12 @@ impl Session<'_> {
                         self.hub.deliver(peer.inc, message);
                     }
                 }
+                Event::Unreadable => {
+                    let line = "link: the other broker says what this one does not understand: they are of different versions, upgrade the older one";
+                    if let Some(more) = self.hub.may_print(line) {
+                        warn!("{line}{more}");
+                    }
+                }
                 Event::Closed(why) => return Some(why),
             }
         }
