@@ -4,7 +4,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::duo::{Duo, Side, epoch, page};
+use crate::support::duo::{Duo, Side, epoch, page, wait_until_in_sync};
 use crate::support::namespace::in_own_network;
 use crate::support::process::Running;
 use crate::support::traffic::Traffic;
@@ -34,7 +34,7 @@ fn a_frozen_active_is_replaced_and_becomes_the_standby() {
         |folder| {
             let mut duo = Duo::create(folder);
             duo.start();
-            duo.wait_until_in_sync();
+            wait_until_in_sync();
             let traffic = Traffic::start();
             traffic.goes_on(GOES_ON, "at first");
             let (mut service, mut clients) = (Vec::new(), Vec::new());
@@ -55,7 +55,7 @@ fn a_frozen_active_is_replaced_and_becomes_the_standby() {
                 duo.thaw(Side::Primary);
                 duo.wait_until_serving(Side::Primary);
                 duo.wait_until_standby(Side::Backup);
-                duo.wait_until_in_sync();
+                wait_until_in_sync();
                 traffic.goes_on(GOES_ON, &format!("after failback {round}"));
             }
             let account = traffic.finish();
@@ -81,7 +81,7 @@ fn a_frozen_standby_disturbs_nobody() {
         |folder| {
             let mut duo = Duo::create(folder);
             duo.start();
-            duo.wait_until_in_sync();
+            wait_until_in_sync();
             let traffic = Traffic::start();
             traffic.goes_on(GOES_ON, "at first");
             let start = Instant::now();
@@ -94,7 +94,7 @@ fn a_frozen_standby_disturbs_nobody() {
                 "the silent one is out"
             );
             duo.thaw(Side::Backup);
-            duo.wait_until_in_sync();
+            wait_until_in_sync();
             measured(format_args!(
                 "client gap around a frozen standby: {} ms",
                 traffic.longest_gap_ms(start)
@@ -152,7 +152,7 @@ fn a_store_that_hangs_ends_the_broker_and_the_other_takes_over() {
 fn pair_with_traffic(folder: &std::path::Path) -> (Duo, Traffic) {
     let mut duo = Duo::create(folder);
     duo.start();
-    duo.wait_until_in_sync();
+    wait_until_in_sync();
     let traffic = Traffic::start();
     traffic.goes_on(GOES_ON, "at first");
     (duo, traffic)

@@ -121,20 +121,6 @@ impl Duo {
         self.process(side).signal(Signal::SIGCONT);
     }
 
-    /// Waits until the record says that both sides may take over.
-    pub(crate) fn wait_until_in_sync(&mut self) {
-        wait_for("both sides being in sync", SETTLE_LIMIT, || {
-            [Side::Primary, Side::Backup]
-                .into_iter()
-                .all(|side| {
-                    page(side).is_some_and(|page| {
-                        page["in_sync"].as_array().is_some_and(|it| it.len() == 2)
-                    })
-                })
-                .then_some(())
-        });
-    }
-
     /// Waits until a process has ended by itself; returns how.
     pub(crate) fn ends_by_itself(&mut self, side: Side, limit: Duration) -> ExitStatus {
         self.take(side).wait(limit)
@@ -207,6 +193,16 @@ impl Duo {
             Side::Backup => &mut self.backup,
         }
     }
+}
+
+/// Waits until the record, as both sides see it, says that both may take over.
+pub(crate) fn wait_until_in_sync() {
+    let has_two = |side| {
+        page(side).is_some_and(|page| page["in_sync"].as_array().is_some_and(|it| it.len() == 2))
+    };
+    wait_for("both sides being in sync", SETTLE_LIMIT, || {
+        (has_two(Side::Primary) && has_two(Side::Backup)).then_some(())
+    });
 }
 
 /// Number of the pair's current term, as a side says it.
