@@ -171,20 +171,19 @@ fn ports_that_cannot_be_had_are_refused_before_anything_starts() {
             ..
         }
     ));
-    let twice = |ports: &str| {
-        let pair = self::pair(&format!(
-            "apiVersion: tandem.dev/v1alpha1\nkind: BrokerPair\nmetadata: {{name: p}}\n\
-             spec:\n  ha: {{mode: SharedStore}}\n  acceptors: {ports}\n"
-        ));
-        placement().check(&pair).unwrap_err().to_string()
-    };
-    let link = twice("[{name: a, port: 7001}, {name: b, port: 7000}]");
+    let beside = LocalPlacement {
+        backup_port_offset: 1,
+        ..placement()
+    }
+    .check(&example("shared-store"))
+    .unwrap_err()
+    .to_string();
     assert!(
-        link.starts_with(
-            "port 7000 is wanted twice: by the primary for spec.acceptors[1].port and by the \
-             primary for the link between the two brokers"
+        beside.starts_with(
+            "port 61616 is wanted twice: by the primary for spec.acceptors[0].port and by the \
+             backup for the link between the two brokers"
         ),
-        "{link}"
+        "{beside}"
     );
     let twice = LocalPlacement {
         backup_port_offset: 0,
