@@ -1,4 +1,4 @@
-//! The habits of this repository: `cargo xtask demo | check | test | bench`.
+//! The habits of this repository: `cargo xtask demo | check | test | sim | bench`.
 //!
 //! Runs other programs and reports; holds no knowledge about brokers. CI calls exactly these commands.
 
@@ -15,6 +15,7 @@ mod end_to_end;
 mod links;
 mod preflight;
 mod run;
+mod sim;
 mod sources;
 mod tally;
 mod test;
@@ -29,6 +30,7 @@ usage: cargo xtask COMMAND
   test [--quick|--full]   everything: lints, Rust tests, and real JMS clients against running pairs
                           --quick: formatting, lints and Rust tests alone; needs neither Java nor Maven
                           --full:  the long fault loops too
+  sim [ARGUMENTS]         live through random worlds of a pair: --seeds N, --from M, --without-marks; or tell one: --seed S
   bench [ARGUMENTS]       measure our broker beside real Artemis: --quick, --only NAME…, --out FILE
 ";
 
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
     let result = match arguments.split_first() {
         Some((command, rest)) if command == "demo" => demo::demo(rest),
         Some((command, rest)) if command == "bench" => bench::bench(rest),
+        Some((command, rest)) if command == "sim" => sim::sim(rest),
         Some((command, [])) if command == "check" => Ok(check::check()),
         Some((command, rest)) if command == "test" => {
             test::Depth::from_arguments(rest).map(test::test)

@@ -10,8 +10,7 @@ impl World {
     /// A client writes to a process; refused unless its ports are open.
     pub(crate) fn client_writes(&mut self, id: u8) {
         let latency_ms = self.chance.latency_ms();
-        let early =
-            self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
+        let early = self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
         let now_ms = self.now_ms;
         let process = self.process(id);
         let Some(term) = process.term else { return };
@@ -95,8 +94,33 @@ impl World {
         let record = self.peek(id).machine.record();
         let wanted = record.and_then(Record::wanted_now);
         if wanted.is_none_or(|wanted| wanted.to != *to) {
-            self.ledger
-                .violated(format!("W1: p{id} hands over to the {to}, which nobody wants"));
+            self.ledger.violated(format!(
+                "W1: p{id} hands over to the {to}, which nobody wants"
+            ));
+        }
+    }
+
+    /// S2: nobody takes over from an active that it hears and that serves, unless locks were lost.
+    pub(crate) fn check_takeover(&mut self, id: u8, notice: &Notice) {
+        let Notice::TakingOver { term, .. } = notice else {
+            return;
+        };
+        let taker = self.peek(id);
+        let keeps_word = self.nature.keeps_locks && !self.nature.harsh_link;
+        let Some(link) = taker.link.filter(|_| keeps_word) else {
+            return;
+        };
+        let holder = self.peek(link.peer);
+        let held = taker.machine.record().and_then(Record::term);
+        let serves = holder.runs && holder.role == Role::Serving && holder.term == held;
+        let (now_ms, beat_ms) = (self.now_ms, self.timers.beat_ms);
+        // Both hear each other: a free lock would be known as one that proves nothing.
+        let heard = taker.hears(holder.id, now_ms, beat_ms) && holder.hears(id, now_ms, beat_ms);
+        if serves && heard && holder.open && !holder.is_frozen(now_ms) {
+            let peer = link.peer;
+            self.ledger.violated(format!(
+                "S2: {term} is taken from p{peer}, which serves and is heard"
+            ));
         }
     }
 
@@ -105,8 +129,18 @@ impl World {
         let process = self.peek(id);
         if process.open && !matches!(process.role, Role::Serving | Role::Holding) {
             let (side, role) = (process.side, process.role);
-            self.ledger
-                .violated(format!("I8: the ports of the {side} are open, it is {role}"));
+            self.ledger.violated(format!(
+                "I8: the ports of the {side} are open, it is {role}"
+            ));
+        }
+        let process = self.peek(id);
+        if let Some(term) = process.term
+            && process.role == Role::Serving
+            && process.released == 0
+        {
+            self.ledger.violated(format!(
+                "I4: term {term} serves, its start has not passed the gate"
+            ));
         }
     }
 

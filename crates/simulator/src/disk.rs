@@ -1,6 +1,6 @@
 //! What each operation does to the store and its locks, one step at a time.
 
-use pair::{Action, Input, LockState, Mark, PeerInfo, StoreFacts, Term};
+use pair::{Action, Input, LockState, Mark, PeerInfo, StoreFacts, Survey, Term};
 
 use crate::options::Mutation;
 use crate::process::index;
@@ -10,6 +10,18 @@ use crate::world::{Effect, Event, World};
 const MAX_STALE_MS: u64 = 500;
 /// What a store says that fails.
 const FAILED: &str = "stale handle";
+
+/// How long one try hangs, at most, before the store is asked again.
+const HANGS_MS: u64 = 100;
+
+/// How a store behaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Answers,
+    /// Nothing comes back for so long.
+    Hangs(u64),
+    Fails,
+}
 
 impl World {
     pub(crate) fn take_effect(&mut self, id: u8, generation: u64, effect: Effect) {
@@ -48,18 +60,21 @@ impl World {
         }
     }
 
-    /// Whether the store cannot be had from where the process is, and then when it is tried again,
-    /// or nothing if it fails at once.
-    fn cut_from_store(&self, id: u8) -> Option<Option<u64>> {
+    /// How the store behaves where the process is.
+    fn store_seen_from(&self, id: u8) -> Access {
         let place = &self.places[self.peek(id).place];
-        let cut = place.store_cut_ms > self.now_ms;
-        let wait_ms = (place.store_cut_ms - self.now_ms.min(place.store_cut_ms)).min(100);
-        cut.then_some((!place.store_fails).then_some(wait_ms))
+        if place.store_cut_ms <= self.now_ms {
+            Access::Answers
+        } else if place.store_fails {
+            Access::Fails
+        } else {
+            Access::Hangs((place.store_cut_ms - self.now_ms).min(HANGS_MS))
+        }
     }
 
     fn test_locks(&mut self, id: u8, action: &Action) {
-        let cut = self.cut_from_store(id);
-        if let Some(Some(wait_ms)) = cut {
+        let seen = self.store_seen_from(id);
+        if let Access::Hangs(wait_ms) = seen {
             return self.effect(id, wait_ms, Effect::Lock(action.clone()));
         }
         let answer = match action {
@@ -70,16 +85,37 @@ impl World {
                     self.store.probe(*term)
                 };
                 let lock = match found {
-                    _ if cut.is_some() || !self.locks_answer => LockState::Failed(FAILED.to_owned()),
+                    _ if seen != Access::Answers || !self.locks_answer => {
+                        LockState::Failed(FAILED.to_owned())
+                    }
                     None => LockState::Absent,
                     Some(true) if self.nature.locks_work => LockState::Held,
                     Some(_) => LockState::Free,
                 };
                 Input::LockProbed { term: *term, lock }
             }
-            _ => Input::LocksSelfTest(self.nature.locks_work && cut.is_none()),
+            Action::SurveyStore if seen != Access::Answers || !self.locks_answer => {
+                Input::StoreSurveyed(Err(FAILED.to_owned()))
+            }
+            Action::SurveyStore => Input::StoreSurveyed(Ok(self.survey())),
+            _ => Input::LocksSelfTest(self.nature.locks_work && seen == Access::Answers),
         };
         self.answer(id, answer);
+    }
+
+    fn survey(&self) -> Survey {
+        let terms: Vec<Term> = self.store.terms().collect();
+        let works = self.nature.locks_work;
+        let mut unmarked = terms.iter().copied();
+        let living = unmarked.find(|term| {
+            self.store.mark(*term) == Some(false) && works && self.store.probe(*term) == Some(true)
+        });
+        let newest = terms.last().map_or(0, |term| term.epoch);
+        Survey {
+            newest_epoch: newest.max(self.store.newest_epoch()),
+            terms,
+            living,
+        }
     }
 
     fn take_step(&mut self, id: u8, action: Action) {
@@ -91,11 +127,12 @@ impl World {
                 | Action::Drain { .. }
                 | Action::DropState { .. }
         );
-        if touches_store && let Some(cut) = self.cut_from_store(id) {
-            return match cut {
-                Some(wait_ms) => self.effect(id, wait_ms, Effect::Step(action)),
-                None => self.fail_step(id, &action),
-            };
+        if touches_store {
+            match self.store_seen_from(id) {
+                Access::Answers => {}
+                Access::Hangs(wait_ms) => return self.effect(id, wait_ms, Effect::Step(action)),
+                Access::Fails => return self.fail_step(id, &action),
+            }
         }
         let in_ms = self.chance.latency_ms();
         let answer = match action {
@@ -144,6 +181,10 @@ impl World {
                 process.unsynced = 0;
                 process.released = 0;
                 self.store.write(term, 1);
+                if self.breaks(Mutation::StartUnsynced) {
+                    let result = Ok(self.mark(term));
+                    return self.step_done(id, Some(Input::TermStarted { term, result }));
+                }
                 let sync = Effect::Sync {
                     term,
                     entries: 1,
@@ -277,10 +318,12 @@ impl World {
 
     /// Marks one term after the other; a process can stop between any two.
     fn fence(&mut self, id: u8, term: Term, mut terms: Vec<Term>) {
-        match self.cut_from_store(id) {
-            Some(Some(wait_ms)) => return self.effect(id, wait_ms, Effect::Fence { term, terms }),
-            Some(None) => return self.fail_step(id, &Action::Fence { term, terms }),
-            None => {}
+        match self.store_seen_from(id) {
+            Access::Hangs(wait_ms) => {
+                return self.effect(id, wait_ms, Effect::Fence { term, terms });
+            }
+            Access::Fails => return self.fail_step(id, &Action::Fence { term, terms }),
+            Access::Answers => {}
         }
         let Some(next) = terms.pop() else {
             if self.breaks(Mutation::OneMark) {
@@ -328,10 +371,10 @@ impl World {
             entries,
             start,
         };
-        match self.cut_from_store(id) {
-            Some(Some(wait_ms)) => return self.effect(id, wait_ms, sync),
-            Some(None) => return self.journal_failed(id, term, start),
-            None => {}
+        match self.store_seen_from(id) {
+            Access::Hangs(wait_ms) => return self.effect(id, wait_ms, sync),
+            Access::Fails => return self.journal_failed(id, term, start),
+            Access::Answers => {}
         }
         if self.chance.one_in(self.nature.sync_fails_in) {
             if self.chance.percent(50) {
@@ -361,8 +404,8 @@ impl World {
     }
 
     fn read_mark(&mut self, id: u8, (term, entries, start): (Term, u64, bool)) {
-        match self.cut_from_store(id) {
-            Some(Some(wait_ms)) => {
+        match self.store_seen_from(id) {
+            Access::Hangs(wait_ms) => {
                 let again = Effect::ReadMark {
                     term,
                     entries,
@@ -370,16 +413,15 @@ impl World {
                 };
                 return self.effect(id, wait_ms, again);
             }
-            Some(None) => return self.journal_failed(id, term, start),
-            None => {}
+            Access::Fails => return self.journal_failed(id, term, start),
+            Access::Answers => {}
         }
         let mark = self.mark(term);
         if start {
             let result = Ok(mark);
             return self.step_done(id, Some(Input::TermStarted { term, result }));
         }
-        let early =
-            self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
+        let early = self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
         if early && mark == Mark::Clear {
             let in_ms = self.chance.latency_ms();
             let sync = Effect::Sync {

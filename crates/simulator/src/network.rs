@@ -86,6 +86,7 @@ impl World {
         self.process(id).link = Some(Attachment {
             connection,
             peer,
+            since_ms: now_ms,
             heard_ms: now_ms,
             sent_until_ms: now_ms,
         });

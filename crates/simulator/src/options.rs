@@ -25,6 +25,8 @@ pub enum Mutation {
     NoSealedLengths,
     /// S3: one journal for all terms.
     OneJournal,
+    /// R4: the *term start* counts as durable before its fsync.
+    StartUnsynced,
     /// A rule of the machine.
     Machine(BrokenRule),
 }
@@ -60,12 +62,17 @@ impl Options {
 
 /// What the world of one seed is made of, and can go wrong with.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of a world")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a world"
+)]
 pub(crate) struct Nature {
     /// Both sides run under one kernel.
     pub(crate) same_boot: bool,
     /// Locks exclude each other at all.
     pub(crate) locks_work: bool,
+    /// No lock is lost while it is held.
+    pub(crate) keeps_locks: bool,
     /// How long locks stay after a process ended, at most.
     pub(crate) linger_ms: u64,
     /// Whether messages are lost, doubled and overtaken, which TCP does not do.
@@ -89,6 +96,7 @@ impl Nature {
         Self {
             same_boot: true,
             locks_work: true,
+            keeps_locks: true,
             linger_ms: 0,
             harsh_link: false,
             dies_in: 0,

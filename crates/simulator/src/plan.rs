@@ -153,13 +153,14 @@ impl Plan {
     pub(crate) fn draw(chance: &mut Chance, options: &Options) -> Self {
         // Where marks are not seen, everything else must be what the protocol takes it for.
         let honest = !options.fence_mark;
-        let loses_records = !honest && chance.percent(25);
+        let loses_records = chance.percent(25);
         let breaks_locks = !honest && chance.percent(40);
         let suspends = !honest && chance.percent(25);
         let locks_work = honest || chance.percent(80);
         let nature = Nature {
             same_boot: chance.percent(60),
             locks_work,
+            keeps_locks: !breaks_locks && !suspends,
             linger_ms: [0, 0, 500, 2_000][index_below(chance, 4)],
             harsh_link: chance.percent(40),
             dies_in: [0, 0, 400][index_below(chance, 3)],
@@ -181,14 +182,23 @@ impl Plan {
         let happens = |fault: &Fault| match fault {
             Fault::LoseLocks | Fault::FreezeWithoutLocks => breaks_locks,
             Fault::Suspend => suspends,
-            Fault::RollBack | Fault::RollBackAndRestart | Fault::DeleteRecord => loses_records,
+            // Without marks a record that goes back could show a replaced term as the newest.
+            Fault::RollBack | Fault::RollBackAndRestart => loses_records && !honest,
+            Fault::DeleteRecord => loses_records,
             _ => true,
         };
-        let faults = Fault::ALL.into_iter().filter(happens);
+        // Each world knows only some of the faults: what needs many of one kind comes, too.
+        let mut faults: Vec<Fault> = Fault::ALL.into_iter().filter(happens).collect();
+        let all = faults.clone();
+        faults.retain(|_| chance.percent(50));
+        if faults.is_empty() {
+            faults = all;
+        }
         Self {
             nature,
             setup,
             faults: faults
+                .into_iter()
                 .flat_map(|fault| (0..fault.weight()).map(move |_| fault))
                 .collect(),
             // Where less goes wrong, the pair gets further.

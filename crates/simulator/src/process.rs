@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::store::History;
 
 /// One process.
+#[expect(clippy::struct_excessive_bools, reason = "independent states")]
 pub(crate) struct Process {
     pub(crate) id: u8,
     pub(crate) side: Side,
@@ -55,7 +56,8 @@ pub(crate) struct Attachment {
     pub(crate) connection: u32,
     /// The process at the other end.
     pub(crate) peer: u8,
-    /// When something was last heard on it.
+    /// When it was made, and when something was last heard on it.
+    pub(crate) since_ms: u64,
     pub(crate) heard_ms: u64,
     /// What it sent last arrives then: TCP keeps the order.
     pub(crate) sent_until_ms: u64,
@@ -96,6 +98,15 @@ impl Process {
 
     pub(crate) const fn is_frozen(&self, now_ms: u64) -> bool {
         self.frozen_until_ms > now_ms
+    }
+
+    /// Whether this process has been hearing that one, all the time and just now.
+    pub(crate) fn hears(&self, peer: u8, now_ms: u64, beat_ms: u64) -> bool {
+        self.link.is_some_and(|link| {
+            link.peer == peer
+                && link.since_ms + 8 * beat_ms < now_ms
+                && now_ms < link.heard_ms + 2 * beat_ms
+        })
     }
 
     /// Whether clients find nobody there.

@@ -1,9 +1,9 @@
 //! Decision scripts: a list of events, and the story that follows.
 
 use crate::chance::Chance;
-use crate::show::summary;
 use crate::options::{Nature, Options, Setup};
 use crate::process::{Behaviour, Place, SIDES, index};
+use crate::show::summary;
 use crate::world::World;
 use pair::{Failback, Incarnation, Locks, Mode, Record, Side, Term, Versioned, Wanted};
 
@@ -19,7 +19,12 @@ impl Script {
             traced: true,
             ..Options::default()
         };
-        let world = World::new(Chance::none(), Nature::calm(), options);
+        let nature = Nature {
+            // A script says it when locks are lost.
+            keeps_locks: false,
+            ..Nature::calm()
+        };
+        let world = World::new(Chance::none(), nature, options);
         Self { world, saved: None }
     }
 
@@ -32,13 +37,17 @@ impl Script {
             ["kill", side] => on(world, side, World::kill),
             ["stop", side] => on(world, side, World::stop),
             ["freeze", side, time] => {
-                on(world, side, |world, id| world.freeze(id, milliseconds(time)));
+                on(world, side, |world, id| {
+                    world.freeze(id, milliseconds(time));
+                });
             }
             ["stall", side, time] => {
                 on(world, side, |world, id| world.stall(id, milliseconds(time)));
             }
             ["suspend", side, time] => {
-                on(world, side, |world, id| world.suspend(id, milliseconds(time)));
+                on(world, side, |world, id| {
+                    world.suspend(id, milliseconds(time));
+                });
             }
             ["lose", "machine", side] => on(world, side, World::vanish),
             ["twin", side] => {
@@ -50,37 +59,7 @@ impl Script {
                 let sees = Place::default();
                 world.twin(side.parse().unwrap(), Setup::default(), cut, sees);
             }
-            ["cut", "link"] => world.cut_link([true; 2], u64::MAX),
-            ["cut", "link", "from", side] => {
-                let side: Side = side.parse().unwrap();
-                world.cut_link(SIDES.map(|it| it == side), u64::MAX);
-            }
-            ["heal", "link"] => {
-                world.cut_link([true; 2], 0);
-                world.dial_soon();
-            }
-            ["cut", side, "from", "arbiter"] => {
-                let home = world.home(side.parse().unwrap());
-                home.arbiter = Behaviour::Away;
-                home.arbiter_cut_ms = u64::MAX;
-            }
-            ["cut", side, "from", "store"] => {
-                world.home(side.parse().unwrap()).store_cut_ms = u64::MAX;
-            }
-            ["cut", side] => {
-                *world.home(side.parse().unwrap()) = Place {
-                    arbiter_cut_ms: u64::MAX,
-                    arbiter: Behaviour::Away,
-                    store_cut_ms: u64::MAX,
-                    store_fails: false,
-                    says_cut_ms: u64::MAX,
-                    hears_cut_ms: u64::MAX,
-                };
-            }
-            ["heal", side] => {
-                *world.home(side.parse().unwrap()) = Place::default();
-                world.dial_soon();
-            }
+            ["cut" | "heal", ..] => cut(world, &words),
             ["read", side] => on(world, side, |world, id| {
                 let text = if world.client_reads(id) {
                     "answers a reader"
@@ -183,6 +162,44 @@ impl Script {
     /// The story since the last call.
     fn story(&mut self) -> Vec<String> {
         self.world.trace.replace(Vec::new()).unwrap_or_default()
+    }
+}
+
+/// Cuts the link, or a side off from something; heals what was cut.
+fn cut(world: &mut World, words: &[&str]) {
+    match words {
+        ["cut", "link"] => world.cut_link([true; 2], u64::MAX),
+        ["cut", "link", "from", side] => {
+            let side: Side = side.parse().unwrap();
+            world.cut_link(SIDES.map(|it| it == side), u64::MAX);
+        }
+        ["heal", "link"] => {
+            world.cut_link([true; 2], 0);
+            world.dial_soon();
+        }
+        ["cut", side, "from", "arbiter"] => {
+            let home = world.home(side.parse().unwrap());
+            home.arbiter = Behaviour::Away;
+            home.arbiter_cut_ms = u64::MAX;
+        }
+        ["cut", side, "from", "store"] => {
+            world.home(side.parse().unwrap()).store_cut_ms = u64::MAX;
+        }
+        ["cut", side] => {
+            *world.home(side.parse().unwrap()) = Place {
+                arbiter_cut_ms: u64::MAX,
+                arbiter: Behaviour::Away,
+                store_cut_ms: u64::MAX,
+                store_fails: false,
+                says_cut_ms: u64::MAX,
+                hears_cut_ms: u64::MAX,
+            };
+        }
+        ["heal", side] => {
+            *world.home(side.parse().unwrap()) = Place::default();
+            world.dial_soon();
+        }
+        _ => panic!("`{}` is no command", words.join(" ")),
     }
 }
 

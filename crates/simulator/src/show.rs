@@ -14,6 +14,7 @@ impl World {
             Action::ReadRecord
             | Action::ProbeLock { .. }
             | Action::SelfTestLocks
+            | Action::SurveyStore
             | Action::InspectStore
             | Action::ReservePorts
             | Action::WriteSideFile { leaving: false, .. } => return,

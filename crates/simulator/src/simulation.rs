@@ -76,7 +76,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
             // A taker dies between its takeover and its service.
             if world.role(side) == Some(Role::Preparing) && chance.percent(plan.strikes) {
                 let id = world.newest(side).map(|process| process.id);
-                id.into_iter().for_each(|id| world.kill(id));
+                if let Some(id) = id {
+                    world.kill(id);
+                }
             }
         }
         if chance.percent(plan.strikes) {
@@ -118,7 +120,8 @@ fn recover(world: &mut World, plan: &Plan) {
         let serves = SIDES
             .into_iter()
             .any(|it| world.role(it) == Some(Role::Serving));
-        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS && is_a_persons(world, plan) {
+        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS && is_a_persons(world, plan)
+        {
             mended = true;
             world.free_the_record();
         }
@@ -150,7 +153,9 @@ fn prove(world: &mut World, plan: &Plan) {
         world.ledger.violated(what);
     }
     let both = SIDES.map(|side| world.newest(side).map(Process::inc));
-    if plan.gone.is_none() {
+    // After a record went back, a standby that knows a newer one stays out until the epoch has passed
+    // that, or a person starts it anew.
+    if plan.gone.is_none() && !plan.loses_records {
         for (side, inc) in SIDES.into_iter().zip(both) {
             let member = inc.map(|inc| Member::process(side, inc));
             if !member.is_some_and(|member| members(world).contains(&member)) {

@@ -3,29 +3,42 @@
 use pair::Role;
 use simulator::{Options, quiet, run};
 
-/// How many worlds: a few seconds.
-const SEEDS: u64 = 500;
+/// How many worlds of each kind: a few seconds.
+const SEEDS: u64 = 700;
 
-#[test]
-fn nothing_acknowledged_is_lost_and_service_returns() {
+/// No world of these seeds breaks an invariant, and enough happens in them.
+fn all_hold(options: &Options) {
     let mut terms_served = 0;
     for seed in 0..SEEDS {
-        let outcome = run(seed, &Options::default());
+        let outcome = run(seed, options);
         if !outcome.violations.is_empty() {
             let traced = Options {
                 traced: true,
-                ..Options::default()
+                ..options.clone()
             };
             let trace = run(seed, &traced).trace.join("\n");
             panic!("seed {seed}: {:#?}\n{trace}", outcome.violations);
         }
         terms_served += outcome.tally.terms_served;
     }
-    // A world in which hardly anything happens would prove nothing.
+    // Worlds in which hardly anything happens would prove nothing.
     assert!(
-        terms_served > 4 * SEEDS,
+        terms_served > 2 * SEEDS,
         "only {terms_served} terms served in {SEEDS} worlds"
     );
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_service_returns() {
+    all_hold(&Options::default());
+}
+
+#[test]
+fn promises_and_locks_do_without_marks_where_clocks_and_locks_can_be_trusted() {
+    all_hold(&Options {
+        fence_mark: false,
+        ..Options::default()
+    });
 }
 
 #[test]

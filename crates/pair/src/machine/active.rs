@@ -5,6 +5,7 @@
 
 use super::Versioned;
 use super::action::Write;
+use super::broken::BrokenRule;
 use super::lane::Purpose;
 use super::{
     Action, Draining, Gap, Machine, Notice, Phase, RecordState, SteppingDown, Waiting, Work,
@@ -43,6 +44,9 @@ impl Machine {
     /// Whether the record shows that this term is over.
     pub(super) fn replaced(&self, term: Term) -> Option<&'static str> {
         let newest = self.good_record()?;
+        if self.breaks(BrokenRule::IgnoresHigherEpoch) {
+            return None;
+        }
         (newest.record.term() != Some(term)).then_some("the record names another term")
     }
 
@@ -113,7 +117,12 @@ impl Machine {
         let Some(newest) = self.good_record().cloned() else {
             return false;
         };
-        let Some(wanted) = newest.record.wanted_now().cloned() else {
+        let wanted = if self.breaks(BrokenRule::ObeysStaleRequest) {
+            newest.record.wanted.clone()
+        } else {
+            newest.record.wanted_now().cloned()
+        };
+        let Some(wanted) = wanted else {
             self.handover.noticed = None;
             return false;
         };

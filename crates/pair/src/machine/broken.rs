@@ -12,8 +12,44 @@ use super::Machine;
     expect(unreachable_pub, reason = "public with the feature alone")
 )]
 pub enum BrokenRule {
-    /// A side goes on in the epoch it finds.
+    /// R4: a side goes on in the epoch it finds.
     ContinuesEpoch,
+    /// S1: a promise counts from when it arrives.
+    PromiseFromReceipt,
+    /// S1: a side promises while it tries to take over.
+    GrantsWhileAttempting,
+    /// S1: a member takes over without waiting for its own promises, nor for silence.
+    TakesWithoutWaiting,
+    /// S1: any process' promise counts for a member.
+    AnyGrantCounts,
+    /// S1: a process counts itself a member if its side is one.
+    MembershipBySide,
+    /// S1: an active goes on alone as soon as the removal is sent.
+    AloneTooEarly,
+    /// S1: a process is in the record before it is in the gate.
+    AdmitsBeforeGate,
+    /// S2: a closed connection is taken for a death.
+    ClosedLinkIsDeath,
+    /// S2: a free lock is trusted although it was never seen refused.
+    TrustsAnyLock,
+    /// R2: an admission without an answer is taken for one that was refused.
+    ForgetsAdmission,
+    /// R2: a conflict is taken for a "no".
+    ConflictIsNo,
+    /// R3: after a conflict nothing is checked anew.
+    NoRecheck,
+    /// R3: a member that takes over is the only member at once.
+    TakesAlone,
+    /// R4: a member is not in the gate.
+    MemberNotInGate,
+    /// R4: a term serves before its start has passed the gate.
+    ServesBeforeGate,
+    /// R5: an active does not step down on a higher epoch.
+    IgnoresHigherEpoch,
+    /// R6: a holder with a member writes a missing record again without asking.
+    BlindRewrite,
+    /// W1: a request of an earlier epoch is obeyed.
+    ObeysStaleRequest,
 }
 
 impl Machine {

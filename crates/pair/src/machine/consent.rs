@@ -56,6 +56,11 @@ impl Consent {
         self.promises.get(&inc).copied().unwrap_or(0)
     }
 
+    /// The promise that lasts longest, whoever gave it: of a broken rule.
+    pub(super) fn newest_promise(&self) -> u64 {
+        self.promises.values().copied().max().unwrap_or(0)
+    }
+
     /// So many entries are on disk, and the own mark was clear after that.
     pub(super) fn synced(&mut self, up_to: u64) {
         self.synced = self.synced.max(up_to);

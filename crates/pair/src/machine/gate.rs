@@ -4,6 +4,7 @@
 //! each other member of `in_sync` has an unexpired promise. A process is in the gate before it is in
 //! the record, and stays in the gate until it is certainly out of the record.
 
+use super::broken::BrokenRule;
 use super::lane::Purpose;
 use super::{Action, Machine, Notice, Phase, RecordState, Role, Waiting, Work};
 use crate::{Body, Incarnation, Member, Still, Term};
@@ -41,6 +42,12 @@ impl Machine {
     /// Whether the gate passes at this time.
     pub(super) fn gate(&self, term: Term) -> Gate {
         let now_ms = self.now.mono_ms;
+        if self.breaks(BrokenRule::MemberNotInGate)
+            || (self.breaks(BrokenRule::AloneTooEarly)
+                && self.lane.unsettled() == Some(Purpose::Remove))
+        {
+            return Gate::Passes { until_ms: u64::MAX };
+        }
         let members = self.other_members(term);
         let members = members.iter().map(|member| self.promised_until(member));
         let admitting = self.consent.admitting.into_iter();
@@ -54,6 +61,9 @@ impl Machine {
 
     /// An entry of the record that names no incarnation can promise nothing.
     fn promised_until(&self, member: &Member) -> u64 {
+        if self.breaks(BrokenRule::AnyGrantCounts) {
+            return self.consent.newest_promise();
+        }
         let inc = member.id.parse::<Incarnation>();
         inc.map_or(0, |inc| self.consent.promised_until(inc))
     }
@@ -181,7 +191,9 @@ impl Machine {
         let member = Member::process(self.config.side.other(), peer);
         let locks = self.contact.locks_seen_by_follower(term);
         // In the gate first; it stays there until this write is settled (rule 9).
-        self.consent.admitting = Some(peer);
+        if !self.breaks(BrokenRule::AdmitsBeforeGate) {
+            self.consent.admitting = Some(peer);
+        }
         let wid = self.next_wid();
         let next = newest
             .record
@@ -244,7 +256,7 @@ impl Machine {
         if members.is_empty() && self.consent.admitting.is_none() {
             return true;
         }
-        if self.answered_still == Some(term) {
+        if self.answered_still == Some(term) || self.breaks(BrokenRule::BlindRewrite) {
             return true;
         }
         let side = self.config.side.other();

@@ -2,6 +2,7 @@
 //!
 //! An answer counts only for the term and the step it was asked for; everything else is late.
 
+use super::broken::BrokenRule;
 use super::lane::{Purpose, Settled};
 use super::{
     Action, Attempt, CasDone, ExitReason, Gap, Input, LetGo, LettingGo, LockState, Machine, Mark,
@@ -216,6 +217,17 @@ impl Machine {
             (CasDone::Won { .. } | CasDone::Conflict, false)
             | (CasDone::Unknown(_), true)
             | (CasDone::Refused(_), _) => {}
+        }
+        if (self.breaks(BrokenRule::ForgetsAdmission)
+            && matches!(answer, CasDone::Unknown(_))
+            && self.lane.unsettled() == Some(Purpose::Admit))
+            || (self.breaks(BrokenRule::ConflictIsNo) && *answer == CasDone::Conflict)
+        {
+            let purpose = self.lane.unsettled();
+            self.lane.abandon();
+            self.lane.read_soon(self.now.mono_ms);
+            let won = false;
+            return self.settle(purpose.map(|purpose| Settled { purpose, won }));
         }
         if let Some((settled, newest)) = won {
             self.adopt(newest);

@@ -5,6 +5,7 @@
 //! adds later it cannot acknowledge (rule 3).
 
 use super::action::Write;
+use super::broken::BrokenRule;
 use super::gate::Gate;
 use super::lane::Purpose;
 use super::verdict::Verdict;
@@ -12,7 +13,7 @@ use super::{
     Action, Attempt, Consent, Damping, ExitReason, Gap, Machine, Notice, Phase, Preparation,
     SteppingDown, Waiting, Work,
 };
-use crate::{Cause, Holder, Locks, Record, Taker, Term};
+use crate::{Cause, Holder, Locks, Record, Taker, TakerPath, Term};
 
 impl Machine {
     pub(super) fn step_attempting(
@@ -30,8 +31,11 @@ impl Machine {
             return false;
         }
         // Everything is checked anew, on the record that the write will replace (A3).
-        let Verdict::Take { path, .. } = self.verdict() else {
-            return self.give_up(term);
+        let path = match self.verdict() {
+            Verdict::Take { .. } if self.breaks(BrokenRule::TakesAlone) => TakerPath::Proof,
+            Verdict::Take { path, .. } => path,
+            Verdict::Wait { .. } if self.breaks(BrokenRule::NoRecheck) => TakerPath::Member,
+            Verdict::Wait { .. } => return self.give_up(term),
         };
         let Some(base) = self.base_of_takeover() else {
             return self.give_up(term);
@@ -200,7 +204,7 @@ impl Machine {
             return false;
         }
         // The term's start passes the gate like everything else (rule 2; I4).
-        if let Gate::Passes { .. } = self.gate(term) {
+        if self.breaks(BrokenRule::ServesBeforeGate) || self.gate(term) != Gate::Holds {
             self.serve(term);
             return true;
         }

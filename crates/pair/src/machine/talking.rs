@@ -1,5 +1,6 @@
 //! What a side says over the link, and what it makes of what it hears.
 
+use super::broken::BrokenRule;
 use super::{Action, Machine, Phase};
 use crate::{Beat, Body, Incarnation, Locks, Message, Resign, Still, Term};
 
@@ -18,6 +19,10 @@ impl Machine {
                     && grant.grantor == peer
                 {
                     let timers = self.config.timers;
+                    let mut grant = grant;
+                    if self.breaks(BrokenRule::PromiseFromReceipt) {
+                        grant.asked_ms = now_ms;
+                    }
                     self.consent.granted(term, &grant, now_ms, &timers);
                 }
             }
@@ -60,7 +65,7 @@ impl Machine {
     /// Rule 4: a side that learns of a higher epoch steps down at once.
     fn learn_epoch(&mut self, epoch: u64) {
         let known = self.record().map_or(0, |record| record.epoch);
-        if epoch <= known {
+        if epoch <= known || self.breaks(BrokenRule::IgnoresHigherEpoch) {
             return;
         }
         self.lane.read_soon(self.now.mono_ms);
@@ -106,10 +111,8 @@ impl Machine {
     fn answer_for_promise(&mut self) {
         let free = match self.phase {
             Phase::Standby | Phase::Handing { .. } | Phase::SteppingDown { .. } => true,
-            Phase::Attempting { .. }
-            | Phase::Preparing { .. }
-            | Phase::Serving { .. }
-            | Phase::Stopped => false,
+            Phase::Attempting { .. } => self.breaks(BrokenRule::GrantsWhileAttempting),
+            Phase::Preparing { .. } | Phase::Serving { .. } | Phase::Stopped => false,
         };
         if !free || self.stop_by_ms.is_some() {
             return;

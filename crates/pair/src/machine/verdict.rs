@@ -3,6 +3,7 @@
 //! The answer is computed anew from everything that is known, each time; nothing is remembered that
 //! could outlive its reason.
 
+use super::broken::BrokenRule;
 use super::evidence::Holding;
 use super::{LetGo, Machine, Notice, Ports, RecordState, Waiting};
 use crate::{Cause, Holder, LockPolicy, Locks, Member, Record, Side, TakerPath};
@@ -187,6 +188,10 @@ impl Machine {
 
     /// Whether this very process is in `in_sync`; a predecessor's membership is none of its own.
     pub(super) fn is_member(&self, record: &Record) -> bool {
+        if self.breaks(BrokenRule::MembershipBySide) {
+            let side = self.config.side;
+            return record.in_sync.iter().any(|member| member.side == side);
+        }
         let own = Member::process(self.config.side, self.config.inc);
         record.in_sync.contains(&own)
     }
@@ -206,6 +211,9 @@ impl Machine {
             .and_then(|term| self.contact.holder_heard_ms(term))
             .unwrap_or(0)
             .max(self.newest.seen_ms);
+        if self.breaks(BrokenRule::TakesWithoutWaiting) {
+            return Some(heard_ms + 2 * timers.beat_ms);
+        }
         let silent_ms = heard_ms + timers.lost_after_ms + timers.grace_ms;
         // Strictly after the end of the last promise.
         Some(silent_ms.max(self.contact.grant_end_ms() + 1))
@@ -214,6 +222,18 @@ impl Machine {
     /// Path (b) by the lock of the holder's term file.
     fn verdict_on_lock(&mut self, record: &Record, holder: &Holder) -> Verdict {
         let own = self.config.side;
+        if self.breaks(BrokenRule::ClosedLinkIsDeath)
+            && self.contact.peer() != Some(holder.inc)
+            && record
+                .term()
+                .is_some_and(|term| self.contact.holder_heard_ms(term).is_some())
+        {
+            return Verdict::Take {
+                path: TakerPath::Proof,
+                cause: self.cause(record, holder, Cause::ProcessEnded),
+                gap_from_ms: None,
+            };
+        }
         let since_ms = match self.evidence.holding() {
             Holding::Unknown => return wait(Waiting::FirstLook),
             Holding::Alive => {
@@ -319,8 +339,10 @@ impl Machine {
 
     /// Whether a free lock of this holder proves its end.
     fn locks_work(&self, record: &Record, holder: &Holder) -> bool {
-        self.evidence
-            .locks_work(record, holder, self.config.boot_id.as_deref())
+        self.breaks(BrokenRule::TrustsAnyLock)
+            || self
+                .evidence
+                .locks_work(record, holder, self.config.boot_id.as_deref())
     }
 
     /// End of the cold-start wait, which runs from the start of the process.
