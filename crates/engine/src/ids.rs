@@ -68,6 +68,11 @@ impl IdSource {
         }
     }
 
+    /// Goes on with the ids of a later term.
+    pub(crate) fn enter_epoch(&mut self, epoch: u64) {
+        self.next = self.next.max(Self::new(epoch).next);
+    }
+
     /// The next id.
     pub(crate) fn next(&mut self) -> i64 {
         let id = self.next;
@@ -91,6 +96,16 @@ impl IdSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_that_enters_a_later_epoch_goes_on_with_its_ids_and_never_back() {
+        let mut source = IdSource::new(3);
+        source.next();
+        source.enter_epoch(5);
+        assert_eq!(source.next(), (5 << 40) + 1);
+        source.enter_epoch(4);
+        assert_eq!(source.next(), (5 << 40) + 2);
+    }
 
     #[test]
     fn ids_of_a_later_epoch_are_higher() {

@@ -184,6 +184,11 @@ impl Engine {
         }
     }
 
+    /// Sets the term that this engine will serve, for one that began to replay before that was known.
+    pub fn enter_epoch(&mut self, epoch: u64) {
+        self.ids.enter_epoch(epoch);
+    }
+
     /// Ends the replay: makes addresses and queues of what the records add up to.
     pub fn finish_replay(&mut self) -> Result<(), RecoverError> {
         if self.phase != Phase::Replaying {

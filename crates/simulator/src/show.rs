@@ -15,6 +15,7 @@ impl World {
             | Action::ProbeLock { .. }
             | Action::SelfTestLocks
             | Action::SurveyStore
+            | Action::ReadAhead { .. }
             | Action::InspectStore
             | Action::ReservePorts
             | Action::WriteSideFile { leaving: false, .. } => return,

@@ -442,6 +442,8 @@ impl World {
             } => self.release(id, term, up_to, fresh_until_ms),
             Action::Exit(_) => self.end(id),
             Action::Send { peer, message } => self.send(id, peer.0[0], message),
+            // Work done in advance decides nothing.
+            Action::ReadAhead { .. } => {}
             Action::Notice(notice) => {
                 self.check_handover(id, &notice);
                 self.check_takeover(id, &notice);

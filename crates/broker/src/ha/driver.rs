@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use super::ahead::Ahead;
 use super::clock::now;
 use super::lanes::{self, ArbiterJob, LockJob};
 use super::notices;
@@ -57,6 +58,7 @@ pub(crate) struct Driver {
     locks: blocking::Sender<LockJob>,
     steps: mpsc::UnboundedSender<Job>,
     steps_task: JoinHandle<()>,
+    ahead: Ahead,
     answers: mpsc::UnboundedReceiver<Input>,
     link: Option<(Link, LinkInputs)>,
     /// Node ID of the pair, for the link.
@@ -73,7 +75,7 @@ impl Driver {
     /// Starts the lanes.
     pub(crate) fn start(parts: DriverParts) -> std::io::Result<Self> {
         let (answer, answers) = mpsc::unbounded_channel();
-        let (steps, jobs) = mpsc::unbounded_channel();
+        let (to_steps, jobs) = mpsc::unbounded_channel();
         let side = parts.steps.side;
         let store = parts.steps.store.clone();
         let (pair, known_pair) = watch::channel(None);
@@ -85,13 +87,16 @@ impl Driver {
             };
             Link::start(link, knowledge)
         });
-        let steps_task = tokio::spawn(Steps::new(parts.steps, answer.clone()).run(jobs));
+        let ahead = Ahead::start(store.clone(), parts.steps.engine.clone())?;
+        let steps = Steps::new(parts.steps, ahead.clone(), answer.clone());
+        let steps_task = tokio::spawn(steps.run(jobs));
         Ok(Self {
             machine: parts.machine,
             arbiter: lanes::arbiter(parts.arbiter, side, answer.clone(), peer_address)?,
             locks: lanes::locks(store, answer)?,
-            steps,
+            steps: to_steps,
             steps_task,
+            ahead,
             answers,
             link,
             pair,
@@ -193,6 +198,7 @@ impl Driver {
                 self.open_gate(term, gate);
             }
             Action::Exit(reason) => return Some(reason),
+            Action::ReadAhead { term, durable } => self.ahead.read(term, durable),
             Action::Send { peer, message } => {
                 if let Some((link, _)) = &self.link {
                     link.send(peer, message);

@@ -11,6 +11,7 @@
 //! Nothing here decides. Each lane does one thing at a time and answers once; the lanes run side by side, so
 //! that a slow store never delays the look at the record.
 
+mod ahead;
 mod clock;
 mod driver;
 mod lanes;

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::ahead::Ahead;
 use super::stall;
 use super::store::{ENTRIES_BEFORE_ENGINE, Loaded, Store};
 use crate::broadcast;
@@ -70,6 +71,7 @@ struct Started {
 pub(crate) struct Steps {
     parts: StepsParts,
     answers: mpsc::UnboundedSender<Input>,
+    ahead: Ahead,
     reserved: Vec<ReservedPort>,
     term_file: Option<TermFile>,
     loaded: Option<Loaded>,
@@ -79,10 +81,15 @@ pub(crate) struct Steps {
 
 impl Steps {
     /// A lane that answers to `answers`.
-    pub(crate) fn new(parts: StepsParts, answers: mpsc::UnboundedSender<Input>) -> Self {
+    pub(crate) fn new(
+        parts: StepsParts,
+        ahead: Ahead,
+        answers: mpsc::UnboundedSender<Input>,
+    ) -> Self {
         Self {
             parts,
             answers,
+            ahead,
             reserved: Vec::new(),
             term_file: None,
             loaded: None,
@@ -163,7 +170,8 @@ impl Steps {
                     epoch: term.epoch,
                     ..self.parts.engine.clone()
                 };
-                let result = blocking(move || store.load(&config, at_least)).await;
+                let ahead = self.ahead.take().await;
+                let result = blocking(move || store.load(&config, at_least, ahead)).await;
                 let result = result.map(|loaded| self.loaded = Some(loaded));
                 Some(Input::HistoryLoaded { term, result })
             }
@@ -223,6 +231,7 @@ impl Steps {
             | Action::Release { .. }
             | Action::Exit(_)
             | Action::Send { .. }
+            | Action::ReadAhead { .. }
             | Action::Notice(_)
             | Action::Publish(_) => None,
         }

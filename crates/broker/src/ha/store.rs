@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
 use journal::{
-    Directory, Entry, FileLength, History, JournalEvent, Options, Position, Record, Seal,
-    SegmentName, Storage, TermId, Writer,
+    Directory, Entry, FileLength, History, JournalEvent, Options, Position, ReadAhead, Record,
+    Seal, SegmentName, Storage, TermId, Writer,
 };
 use pair::Term;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
+
+use super::ahead::{Reading, recover};
 
 /// Kind of a term's first entry; the engine's kinds are numbered from 1.
 pub(crate) const TERM_START: u8 = 0;
@@ -90,14 +92,22 @@ impl Store {
         &self,
         config: &EngineConfig,
         at_least: Option<(Term, u64)>,
+        ahead: Option<Reading>,
     ) -> Result<Loaded, String> {
         let started = std::time::Instant::now();
+        let already = ahead.as_ref().map_or(0, |reading| reading.entries);
+        let ahead = ahead.and_then(|reading| finish_reading(reading, config.epoch));
+        let used = ahead.as_ref().map_or(0, |_| already);
+        let mut ahead = ahead;
         let Contents {
             history,
             engine,
             entries,
         } = loop {
-            let contents = self.read(config.clone(), |_| {})?;
+            let contents = match ahead.take() {
+                Some(contents) => contents,
+                None => self.read(config.clone(), |_| {})?,
+            };
             let Some(missing) = missing(contents.history.end(), at_least) else {
                 break contents;
             };
@@ -121,7 +131,8 @@ impl Store {
             warn!("{leftover} belongs to no term that ever served; it is not read");
         }
         info!(
-            "read {entries} journal entries in {} ms, {} messages in queues",
+            "read {} journal entries in {} ms, {used} more were read ahead, {} messages in queues",
+            entries - used,
             started.elapsed().as_millis(),
             crate::core::messages_in(&engine)
         );
@@ -143,11 +154,8 @@ impl Store {
         let history = journal::history::replay(&self.storage, |entry| {
             entries += 1;
             visit(&entry);
-            if entry.kind != TERM_START && refused.is_none() {
-                refused = engine
-                    .recover(entry.kind, entry.payload)
-                    .err()
-                    .map(|error| format!("entry {} of the journal: {error}", entry.position));
+            if refused.is_none() {
+                refused = recover(&mut engine, entry).err();
             }
         })
         .map_err(|error| error.to_string())?;
@@ -160,6 +168,11 @@ impl Store {
             engine,
             entries,
         })
+    }
+
+    /// Begins to read the history that ends with a term which still grows; nothing if that has not sealed.
+    pub(super) fn read_ahead(&self, term: Term) -> Result<Option<ReadAhead>, String> {
+        ReadAhead::begin(&self.storage, term_id(term)).map_err(|error| error.to_string())
     }
 
     /// Fixes what the own term builds on (step 6 of the takeover).
@@ -205,6 +218,42 @@ impl Store {
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
+}
+
+/// Reads the rest of what was read ahead, for a term of this epoch; nothing if it is of no use.
+fn finish_reading(reading: Reading, epoch: u64) -> Option<Contents> {
+    let Reading {
+        ahead,
+        mut engine,
+        mut entries,
+        ..
+    } = reading;
+    let mut refused = None;
+    let finished = ahead.finish(|entry| {
+        entries += 1;
+        if refused.is_none() {
+            refused = recover(&mut engine, entry).err();
+        }
+    });
+    let history = match (finished, refused) {
+        (Ok(Some(history)), None) => history,
+        (Ok(None), _) => return None,
+        (Err(error), _) => {
+            debug!("what was read ahead is of no use: {error}");
+            return None;
+        }
+        (Ok(Some(_)), Some(error)) => {
+            debug!("what was read ahead is of no use: {error}");
+            return None;
+        }
+    };
+    engine.enter_epoch(epoch);
+    engine.finish_replay().ok()?;
+    Some(Contents {
+        history,
+        engine,
+        entries,
+    })
 }
 
 /// What a history lacks that its last writer said was on disk.

@@ -128,6 +128,15 @@ pub enum Action {
     },
     /// End the process.
     Exit(ExitReason),
+    /// Of this term so many entries are on disk, as its holder says: a standby may read them ahead, so
+    /// that a takeover reads only the tail. Nothing is decided on what was read; it is worth nothing
+    /// once another term is named. No answer.
+    ReadAhead {
+        /// The term this side follows.
+        term: Term,
+        /// Entries of its log that are on disk.
+        durable: u64,
+    },
     /// Send a message over the link, if that process is connected; what cannot be sent at once is
     /// dropped. No answer.
     Send {

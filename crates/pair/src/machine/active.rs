@@ -61,10 +61,11 @@ impl Machine {
     /// Gives up the own term: nothing more is acknowledged.
     pub(super) fn step_down(&mut self, term: Term, why: &'static str) {
         self.notice(Notice::SteppingDown { term, why });
-        self.say_resigned(term, 0);
         self.lane.abandon();
         self.lane.read_soon(self.now.mono_ms);
+        // Nothing more leaves this process before the other side may take over on its word.
         self.push(Action::DropState { term });
+        self.say_resigned(term, 0);
         self.become_phase(Phase::SteppingDown {
             term,
             stage: SteppingDown::Dropping,

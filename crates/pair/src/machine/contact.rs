@@ -3,7 +3,7 @@
 //! It must never take a closed connection, or silence alone, for the end of a term: silence counts
 //! only together with a membership and with promises that ran out (rule 3).
 
-use crate::{Beat, Grant, Incarnation, Locks, Record, Resign, Term, Timers};
+use crate::{Beat, Grant, Incarnation, Locks, Record, Resign, Role, Term, Timers};
 
 /// The link as this process sees it.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +24,8 @@ pub(super) struct Contact {
     asked: Option<(Incarnation, Term, u64)>,
     /// The end of every promise this process ever gave.
     grant_end_ms: u64,
+    /// What was last said to be worth reading ahead.
+    read_ahead: Option<(Term, u64)>,
 }
 
 /// The connected process of the other side.
@@ -42,6 +44,7 @@ struct HolderHeard {
     term: Term,
     at_ms: u64,
     head: u64,
+    serves: bool,
 }
 
 impl Contact {
@@ -95,6 +98,7 @@ impl Contact {
                 term,
                 at_ms: now_ms,
                 head,
+                serves: beat.role == Role::Serving,
             });
             if let Some(ask_ms) = beat.ask_ms {
                 self.asked = Some((peer.inc, term, ask_ms));
@@ -166,6 +170,22 @@ impl Contact {
         self.holder
             .filter(|heard| heard.term == term)
             .map(|heard| heard.at_ms)
+    }
+
+    /// What a standby may read ahead of this term, if that is more than before.
+    pub(super) fn more_to_read(&mut self, term: Term) -> Option<u64> {
+        let heard = self.holder.filter(|heard| heard.term == term)?;
+        let next = Some((term, heard.head));
+        (heard.head > 0 && std::mem::replace(&mut self.read_ahead, next) != next)
+            .then_some(heard.head)
+    }
+
+    /// Whether the connected process says, as its last word, that it serves this term.
+    pub(super) fn is_served(&self, term: Term) -> bool {
+        self.peer() == Some(term.inc)
+            && self
+                .holder
+                .is_some_and(|heard| heard.term == term && heard.serves)
     }
 
     /// When any holder was last heard.

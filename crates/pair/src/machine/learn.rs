@@ -153,8 +153,10 @@ impl Machine {
     /// Takes a record that was read, unless it is older than one already known (A4).
     fn adopt_read(&mut self, found: Versioned) {
         let known = self.newest.record.as_ref().map(|newest| &newest.record);
-        let older =
-            known.is_some_and(|known| found.record.is_older_than(known.epoch, known.serial));
+        let older = known.is_some_and(|known| {
+            found.record.is_older_than(known.epoch, known.serial)
+                && !self.was_taken_anew(known, &found.record)
+        });
         // A term that has sealed was in the record: this copy was rolled back before this process
         // ever read a newer one.
         let below_store = self
@@ -168,6 +170,17 @@ impl Machine {
             return;
         }
         self.adopt(found);
+    }
+
+    /// Whether an epoch that this process knows of another holder was rolled back and taken anew. Each
+    /// epoch has one seal, so if the other side serves it, the term known here never did.
+    fn was_taken_anew(&self, known: &Record, found: &Record) -> bool {
+        self.phase == Phase::Standby
+            && known.epoch == found.epoch
+            && known.term() != found.term()
+            && found
+                .term()
+                .is_some_and(|term| self.contact.is_served(term))
     }
 
     /// Takes the newest record.

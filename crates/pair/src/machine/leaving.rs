@@ -116,6 +116,7 @@ impl Machine {
             self.say(Body::Leave);
         } else if let Some(term) = self.own_term() {
             // The incarnation is over, and with it everything that it could have acknowledged.
+            self.push(Action::DropState { term });
             self.say_resigned(term, 0);
         }
         self.become_phase(Phase::Stopped);

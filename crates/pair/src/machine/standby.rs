@@ -21,6 +21,7 @@ impl Machine {
             return false;
         }
         self.notice_record();
+        self.read_ahead();
         match self.verdict() {
             Verdict::Take {
                 cause, gap_from_ms, ..
@@ -133,6 +134,16 @@ impl Machine {
             stage,
         });
         false
+    }
+
+    /// What the active has on disk can be read before it is needed.
+    fn read_ahead(&mut self) {
+        let followed = self.good_record().and_then(|newest| newest.record.term());
+        if let Some(term) = followed.filter(|term| term.inc != self.config.inc)
+            && let Some(durable) = self.contact.more_to_read(term)
+        {
+            self.push(Action::ReadAhead { term, durable });
+        }
     }
 
     fn reserve_ports(&mut self) {
