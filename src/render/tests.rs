@@ -171,6 +171,20 @@ fn ports_that_cannot_be_had_are_refused_before_anything_starts() {
             ..
         }
     ));
+    let beside = LocalPlacement {
+        backup_port_offset: 1,
+        ..placement()
+    }
+    .check(&example("shared-store"))
+    .unwrap_err()
+    .to_string();
+    assert!(
+        beside.starts_with(
+            "port 61616 is wanted twice: by the primary for spec.acceptors[0].port and by the \
+             backup for the link between the two brokers"
+        ),
+        "{beside}"
+    );
     let twice = LocalPlacement {
         backup_port_offset: 0,
         ..placement()

@@ -18,7 +18,7 @@ struct Need {
     met: fn() -> bool,
 }
 
-const NEEDS: [Need; 6] = [
+const NEEDS: [Need; 7] = [
     Need {
         what: "Java 17 or later with its compiler (javac): the JMS clients and real Artemis",
         package: Some("openjdk-17-jdk-headless"),
@@ -38,6 +38,11 @@ const NEEDS: [Need; 6] = [
         what: "ip: brings up the loopback interface in there",
         package: Some("iproute2"),
         met: || works(&["ip", "-Version"]),
+    },
+    Need {
+        what: "strace: lets a broker's fsync fail or hang",
+        package: Some("strace"),
+        met: || works(&["strace", "--version"]),
     },
     Need {
         what: "sha256sum and tar: check and unpack downloads",

@@ -15,8 +15,12 @@
 //! sent but not synced lies in the server's memory, out of this machine's reach; if the server loses
 //! it, the next start finds a file shorter than sealed and refuses, naming it.
 
+mod ahead;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use ahead::ReadAhead;
 
 use crate::error::{Damage, Operation, ReadError};
 use crate::names::{FileLength, Position, SegmentName, TermId, seal_epoch, seal_name};

@@ -72,7 +72,7 @@ pub mod storage;
 mod writer;
 
 pub use error::{Damage, Operation, ReadError, WriteError};
-pub use history::{History, TornTail};
+pub use history::{History, ReadAhead, TornTail};
 pub use names::{FileLength, ParseNameError, Position, SegmentName, TermId};
 pub use reader::{Entry, Reader};
 pub use seal::Seal;

@@ -98,6 +98,53 @@ impl Reader {
         })
     }
 
+    /// Opens a reader over `sealed` files and then the growing segments of a term from `first` on.
+    pub(crate) fn follow(
+        storage: Arc<dyn Storage>,
+        sealed: Vec<FileLength>,
+        first: SegmentName,
+    ) -> Result<Self, ReadError> {
+        let reader = Self::open(storage, sealed, Some(first.term), None)?;
+        Ok(Self {
+            first_number: first.number,
+            ..reader
+        })
+    }
+
+    /// Goes on as [`Reader::recover`] would from here, with what recovery saw of the followed term.
+    /// False if it cannot: what it stands in counts no more, or is shorter than what it has read.
+    pub(crate) fn bind(&mut self, first_number: u64, is_start: bool, seen_bytes: &[u64]) -> bool {
+        let follow = self.follow;
+        let has_begun = self.has_begun(first_number);
+        let current = self.current.as_mut();
+        match current.filter(|current| Some(current.name().term) == follow) {
+            Some(current) => {
+                let index = current.name().number.checked_sub(first_number);
+                let index = index.and_then(|index| usize::try_from(index).ok());
+                let Some(bytes) = index.and_then(|index| seen_bytes.get(index)) else {
+                    return false;
+                };
+                if *bytes < current.cursor() {
+                    return false;
+                }
+                current.bind(*bytes);
+            }
+            // In the sealed files, which a start has retired.
+            None if is_start && !has_begun => return false,
+            None => {}
+        }
+        self.first_number = first_number;
+        self.seen_bytes = Some(seen_bytes.to_vec());
+        // What lies in memory may have been read before it was whole.
+        self.stalled = self.current.is_some();
+        true
+    }
+
+    /// Whether nothing was read yet, and the first segment to come is this one.
+    fn has_begun(&self, first_number: u64) -> bool {
+        self.last.is_none() && self.sealed.is_empty() && self.first_number == first_number
+    }
+
     /// The next entry; nothing if there is no further whole record now.
     ///
     /// Call it again when more may have been written. After an error it stays where it was: a

@@ -120,6 +120,11 @@ impl SegmentReader {
         Ok(())
     }
 
+    /// Reads no further than this from now on.
+    pub(crate) fn bind(&mut self, seen_bytes: u64) {
+        self.bound = Bound::Seen(seen_bytes);
+    }
+
     /// Demands that the segment begins with this offset.
     pub(crate) fn expecting(mut self, first_offset: Option<u64>) -> Self {
         self.expected_first = first_offset;

@@ -7,6 +7,7 @@
     reason = "a test's helper fails its test"
 )]
 
+mod ahead;
 mod crash;
 mod damage;
 mod faults;
