@@ -97,29 +97,37 @@ pub(crate) enum Effect {
     },
 }
 
-struct Queued {
-    at_ms: u64,
-    n: u64,
-    event: Event,
+/// What is yet to happen: the times in a heap, what happens beside it, so that little is moved.
+#[derive(Default)]
+struct Queue {
+    times: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
+    queued: u64,
 }
 
-impl PartialEq for Queued {
-    fn eq(&self, other: &Self) -> bool {
-        self.n == other.n
+impl Queue {
+    fn push(&mut self, at_ms: u64, event: Event) {
+        self.queued += 1;
+        let slot = if let Some(slot) = self.free.pop() {
+            self.events[slot] = Some(event);
+            slot
+        } else {
+            self.events.push(Some(event));
+            self.events.len() - 1
+        };
+        // What is queued first happens first.
+        self.times.push(Reverse((at_ms, self.queued, slot)));
     }
-}
 
-impl Eq for Queued {}
-
-impl PartialOrd for Queued {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Queued {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at_ms, self.n).cmp(&(other.at_ms, other.n))
+    fn pop_until(&mut self, until_ms: u64) -> Option<(u64, Event)> {
+        let Reverse((at_ms, _, slot)) = *self.times.peek()?;
+        if at_ms > until_ms {
+            return None;
+        }
+        self.times.pop();
+        self.free.push(slot);
+        Some((at_ms, self.events[slot].take()?))
     }
 }
 
@@ -153,8 +161,7 @@ pub(crate) struct World {
     pub(crate) tally: Tally,
     /// Until when the arbiter is in trouble for both sides.
     pub(crate) troubled_until_ms: u64,
-    queue: BinaryHeap<Reverse<Queued>>,
-    queued: u64,
+    queue: Queue,
 }
 
 /// A seed that starts more processes than have names starts no more.
@@ -184,8 +191,7 @@ impl World {
             side_files: [None, None],
             tally: Tally::default(),
             troubled_until_ms: 0,
-            queue: BinaryHeap::new(),
-            queued: 0,
+            queue: Queue::default(),
         }
     }
 
@@ -269,14 +275,9 @@ impl World {
 
     /// Lets time pass.
     pub(crate) fn run_until(&mut self, until_ms: u64) {
-        while let Some(Reverse(next)) = self.queue.peek() {
-            if next.at_ms > until_ms {
-                break;
-            }
-            self.now_ms = self.now_ms.max(next.at_ms);
-            if let Some(Reverse(next)) = self.queue.pop() {
-                self.happen(next.event);
-            }
+        while let Some((at_ms, event)) = self.queue.pop_until(until_ms) {
+            self.now_ms = self.now_ms.max(at_ms);
+            self.happen(event);
         }
         self.now_ms = until_ms;
     }
@@ -289,12 +290,7 @@ impl World {
     }
 
     pub(crate) fn at(&mut self, at_ms: u64, event: Event) {
-        self.queued += 1;
-        self.queue.push(Reverse(Queued {
-            at_ms,
-            n: self.queued,
-            event,
-        }));
+        self.queue.push(at_ms, event);
     }
 
     pub(crate) fn effect(&mut self, id: u8, in_ms: u64, effect: Effect) {
