@@ -9,12 +9,14 @@ import jakarta.jms.TransactionRolledBackException;
 import java.util.Random;
 
 /**
- * Sends durable messages with a pause after each, one by one or in transactions of 1 to 20. No message is sent twice: after a
- * failure the next one has a new number, and the account says what is known of the old one.
+ * Sends durable messages with a pause after each, one by one or in transactions of 1 to 20, more often of few. No message is
+ * sent twice: after a failure the next one has a new number, and the account says what is known of the old one.
  */
 final class FaultsProducer extends FaultsClient {
 
     private static final int LARGEST_BATCH = 20;
+    /** What a transaction takes, spread over its sends, so that most faults find it open; no gap can be shorter. */
+    private static final int BATCH_MS = 60;
     /** So many failures in a row, and a new connection is worth trying. */
     private static final int PATIENCE = 5;
 
@@ -72,7 +74,8 @@ final class FaultsProducer extends FaultsClient {
     }
 
     private boolean sendBatch(Session session, MessageProducer producer) throws Exception {
-        long[] numbers = new long[1 + random.nextInt(LARGEST_BATCH)];
+        double share = random.nextDouble();
+        long[] numbers = new long[1 + (int) (LARGEST_BATCH * share * share)];
         int begun = 0;
         Account.Outcome outcome = Account.Outcome.ABANDONED;
         Exception failure = null;
@@ -81,7 +84,7 @@ final class FaultsProducer extends FaultsClient {
                 numbers[begun] = account.begin(index, batch);
                 begun++;
                 producer.send(message(session, numbers[begun - 1]));
-                pause(pauseMs);
+                pause(BATCH_MS / numbers.length);
             }
             // From here on nobody knows, until the call returns.
             outcome = Account.Outcome.UNKNOWN;
