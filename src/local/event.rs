@@ -122,6 +122,8 @@ fn because(cause: &Cause, side: Side) -> String {
         Cause::Failback => "failback".to_owned(),
         Cause::Switchover => "switchover".to_owned(),
         Cause::TakenBack => format!("the {} did not take over", side.other()),
+        Cause::ActiveSilent => format!("the {} fell silent", side.other()),
+        Cause::Forced => "forced by a person".to_owned(),
         Cause::Other(text) => text.clone(),
     }
 }

@@ -125,6 +125,8 @@ fn has_gap(cause: &Cause) -> bool {
         | Cause::Failback
         | Cause::Switchover
         | Cause::TakenBack
+        | Cause::ActiveSilent
+        | Cause::Forced
         | Cause::Other(_) => true,
     }
 }

@@ -87,7 +87,11 @@ fn is_setback(cause: &Cause, had_it: bool) -> bool {
     match cause {
         Cause::TakenBack => true,
         // A cold start that the backup wins: the primary was not there. Unknown causes count too.
-        Cause::ProcessEnded | Cause::ColdStart | Cause::Other(_) => had_it,
-        Cause::FirstStart | Cause::Shutdown | Cause::Failback | Cause::Switchover => false,
+        Cause::ProcessEnded | Cause::ActiveSilent | Cause::ColdStart | Cause::Other(_) => had_it,
+        Cause::FirstStart
+        | Cause::Shutdown
+        | Cause::Failback
+        | Cause::Switchover
+        | Cause::Forced => false,
     }
 }

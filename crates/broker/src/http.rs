@@ -32,7 +32,7 @@ pub(crate) struct PairStatus {
     pub epoch: u64,
     /// Who holds that epoch.
     pub holder: Option<Holder>,
-    /// Sides that may take over without waiting for the holder's lock.
+    /// Sides that may take over: the active's own, and a standby that may do so on the active's silence.
     pub in_sync: Vec<String>,
     /// When this broker entered its role.
     pub since_ms: u64,
@@ -42,6 +42,10 @@ pub(crate) struct PairStatus {
     pub last: Option<LastTransition>,
     /// Where the other side listens, as far as it is known.
     pub peer: Option<Peer>,
+    /// The link to the other side.
+    pub link: Link,
+    /// Whether the active was heard over the link within `detection.timeout`; always false on the active itself.
+    pub active_heard: bool,
     /// This process.
     pub pid: u32,
     /// Version of `tandem-broker`.
@@ -70,6 +74,17 @@ pub(crate) struct LastTransition {
     pub at_ms: u64,
     /// How long nobody served, as the new active saw it.
     pub gap_ms: Option<u64>,
+}
+
+/// The link between the two brokers, over which they give each other signs of life.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Link {
+    /// Whether the other side's process is connected.
+    pub connected: bool,
+    /// Since when.
+    pub since_ms: Option<u64>,
+    /// Why it is not, as far as that is known.
+    pub trouble: Option<String>,
 }
 
 /// The other side.

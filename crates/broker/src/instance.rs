@@ -10,7 +10,7 @@ use broker_config::bootstrap_xml::{Bootstrap, HttpBinding};
 use broker_config::broker_xml::{Notice, NoticeKind};
 use broker_config::configuration::Protocol;
 use broker_config::login_config::LoginConfig;
-use broker_config::tandem_properties::{Arbiter, Failback};
+use broker_config::tandem_properties::{Arbiter, Failback, LockPolicy};
 use broker_config::users::{Roles, Users};
 use broker_config::{
     Authenticator, Configuration, EffectiveHa, HaError, Mode, Side, TandemProperties, paths,
@@ -127,6 +127,8 @@ pub(crate) struct Ha {
     pub allow_failback: bool,
     /// Whether the other side takes over when this one is stopped.
     pub failover_on_shutdown: bool,
+    /// What a takeover needs.
+    pub lock: LockPolicy,
     /// Heartbeat and timeout in milliseconds.
     pub detection_ms: (u64, u64),
     /// Whether there is another side at all.
@@ -208,6 +210,7 @@ fn ha(
             failback: Failback::Managed,
             allow_failback: false,
             failover_on_shutdown: true,
+            lock: LockPolicy::Record,
             detection_ms: (
                 broker_config::effective::DEFAULT_HEARTBEAT_MS,
                 broker_config::effective::DEFAULT_TIMEOUT_MS,
@@ -240,6 +243,7 @@ fn ha(
         failback: effective.failback,
         allow_failback: effective.allow_failback,
         failover_on_shutdown: effective.failover_on_shutdown,
+        lock: effective.lock,
         detection_ms: (effective.heartbeat_ms, effective.timeout_ms),
         is_pair: true,
     })

@@ -187,7 +187,10 @@ fn driver(
                 broker_config::tandem_properties::Failback::Managed => Failback::Managed,
             },
             allow_failback: ha.allow_failback,
-            lock: LockPolicy::Record,
+            lock: match ha.lock {
+                broker_config::tandem_properties::LockPolicy::Record => LockPolicy::Record,
+                broker_config::tandem_properties::LockPolicy::Storage => LockPolicy::Storage,
+            },
             failover_on_shutdown: ha.failover_on_shutdown,
             boot_id: ha::boot_id(),
             process: Some(format!("pid {}", std::process::id())),

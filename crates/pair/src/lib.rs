@@ -18,18 +18,17 @@ mod message;
 mod record;
 mod timers;
 
-#[cfg(test)]
-mod trial;
-
 pub use identity::{BadIncarnation, BadSide, Incarnation, Mode, Side, Term};
+#[cfg(feature = "broken-rules")]
+pub use machine::BrokenRule;
 pub use machine::{
-    Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LockPolicy,
-    LockState, Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts, Versioned, View,
-    Waiting,
+    Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LinkView,
+    LockPolicy, LockState, Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts,
+    Versioned, View, Waiting,
 };
 pub use message::{Beat, Body, Grant, Message, Resign, Still};
 pub use record::{
     Cause, FORMAT, Holder, Locks, MAX_RECORD_BYTES, Member, Record, RecordError, Refused, Taker,
-    Transition, Wanted, WriteId,
+    TakerPath, Transition, Wanted, WriteId,
 };
 pub use timers::{BadTimers, Timers};

@@ -12,23 +12,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Incarnation, Mode, Side, Term};
 
+mod writes;
+
+pub use writes::{Taker, TakerPath};
+
 /// The newest format of the record that this program reads, and the one it writes.
 pub const FORMAT: u32 = 1;
 
 /// A record is a few hundred bytes; more than this is not one, and is not read into memory.
 pub const MAX_RECORD_BYTES: usize = 64 * 1024;
-
-/// Replaced terms that a record lists as not known to be fenced: a taker that dies before it serves
-/// adds one, so a crash loop must not make the record longer than any reader takes.
-///
-/// Leaving out the oldest is safe. Each of the sixteen takers listed after it either marked it, as
-/// its first step, or died before that; and the taker that leaves it out marks every lower term
-/// whose file is in the store, listed or not. The list is there for the newest ones, whose files a
-/// network disk may not show in a listing yet.
-const MAX_UNFENCED: usize = 16;
-
-/// The longest `refused` reason that is written: it is shown on one line of a status.
-const MAX_REASON_CHARS: usize = 240;
 
 /// What the pair's two sides agree on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -156,6 +148,9 @@ pub struct Transition {
     /// moment it was known alive, to the opened ports. Absent until then, and where the taker never saw the old holder alive.
     #[serde(default)]
     pub gap_ms: Option<u64>,
+    /// The person who forced it, as far as that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Why the holder changed.
@@ -174,8 +169,13 @@ pub enum Cause {
     Failback,
     /// A switchover that is not a failback.
     Switchover,
-    /// The side that handed over took back, because the other did not take.
+    /// The side that handed over took back, because the other did not take; or a holder that was not
+    /// sure of its term, and let go of it, began a new one.
     TakenBack,
+    /// The old active fell silent: it hangs, or it is cut off.
+    ActiveSilent,
+    /// A person decided it.
+    Forced,
     /// A cause written by another version of this program.
     Other(String),
 }
@@ -191,6 +191,8 @@ impl Cause {
             Self::Failback => "failback",
             Self::Switchover => "switchover",
             Self::TakenBack => "taken-back",
+            Self::ActiveSilent => "active-silent",
+            Self::Forced => "forced",
             Self::Other(text) => text,
         }
     }
@@ -212,6 +214,8 @@ impl From<String> for Cause {
             "failback" => Self::Failback,
             "switchover" => Self::Switchover,
             "taken-back" => Self::TakenBack,
+            "active-silent" => Self::ActiveSilent,
+            "forced" => Self::Forced,
             _ => Self::Other(text),
         }
     }
@@ -240,19 +244,6 @@ pub struct WriteId {
     pub inc: Incarnation,
     /// The writer's count of its writes.
     pub n: u64,
-}
-
-/// What a taker writes of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Taker {
-    /// The new holder.
-    pub holder: Holder,
-    /// Why it takes over.
-    pub cause: Cause,
-    /// Wall-clock time, in milliseconds since 1970.
-    pub at_unix_ms: u64,
-    /// Whether this process saw the replaced holder's lock refused while that one lived.
-    pub saw_lock_refused: bool,
 }
 
 /// A text that is not a record this program can use.
@@ -350,102 +341,6 @@ impl Record {
     /// Whether this record is older than one with these numbers, and so counts as missing (A4).
     pub fn is_older_than(&self, epoch: u64, serial: u64) -> bool {
         (self.epoch, self.serial) < (epoch, serial)
-    }
-
-    /// A takeover by path (b): the next epoch, the taker as holder and only member, the replaced
-    /// term in `unfenced`; requests of the old term and a clean stop are over.
-    #[must_use]
-    pub fn takeover(&self, taker: Taker, wid: WriteId) -> Self {
-        let Taker {
-            holder,
-            cause,
-            at_unix_ms,
-            saw_lock_refused,
-        } = taker;
-        let mut next = self.written(wid);
-        // A second term of one process may leave its first one unfenced only once.
-        if let Some(replaced) = self.term().filter(|term| !self.unfenced.contains(term)) {
-            next.unfenced.push(replaced);
-        }
-        let too_many = next.unfenced.len().saturating_sub(MAX_UNFENCED);
-        next.unfenced.drain(..too_many);
-        next.epoch = self.epoch + 1;
-        next.in_sync = vec![Member {
-            side: holder.side,
-            id: holder.inc.to_string(),
-        }];
-        next.holder = Some(holder);
-        next.wanted = None;
-        next.refused = None;
-        next.stopped = None;
-        next.last = Some(Transition {
-            cause,
-            at: at_unix_ms,
-            gap_ms: None,
-        });
-        next.transitions = self.transitions + 1;
-        if saw_lock_refused {
-            next.locks = Some(Locks::Seen);
-        }
-        next
-    }
-
-    /// A request for a switchover. It keeps `serial` and `wid`: who asks is no holder.
-    #[must_use]
-    pub fn with_wanted(&self, wanted: Wanted) -> Self {
-        Self {
-            wanted: Some(wanted),
-            ..self.clone()
-        }
-    }
-
-    /// The active's refusal of a request, which ends it.
-    #[must_use]
-    pub fn with_refused(&self, id: &str, reason: &str, wid: WriteId) -> Self {
-        let mut next = self.written(wid);
-        next.wanted = None;
-        let reason = reason.chars().take(MAX_REASON_CHARS).collect();
-        next.refused = Some(Refused {
-            id: id.to_owned(),
-            reason,
-        });
-        next
-    }
-
-    /// The holder's clean stop without a failover.
-    #[must_use]
-    pub fn with_stopped(&self, side: Side, wid: WriteId) -> Self {
-        let mut next = self.written(wid);
-        next.stopped = Some(side);
-        next.wanted = None;
-        next
-    }
-
-    /// The serving holder's one further write: every replaced term is fenced, the gap is known.
-    #[must_use]
-    pub fn fences_done(&self, gap_ms: Option<u64>, wid: WriteId) -> Self {
-        let mut next = self.written(wid);
-        next.unfenced.clear();
-        if let Some(last) = &mut next.last {
-            last.gap_ms = gap_ms;
-        }
-        next
-    }
-
-    /// The living holder's copy, written again after the record was lost or rolled back (rule 7).
-    #[must_use]
-    pub fn recreated(&self, wid: WriteId) -> Self {
-        self.written(wid)
-    }
-
-    /// This record with the marks of one more write of a broker.
-    fn written(&self, wid: WriteId) -> Self {
-        Self {
-            serial: self.serial + 1,
-            wid: Some(wid),
-            format: FORMAT,
-            ..self.clone()
-        }
     }
 }
 

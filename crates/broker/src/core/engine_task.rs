@@ -22,7 +22,7 @@ use tracing::{debug, info};
 use super::compaction::Compaction;
 use super::flow::Outbox;
 use super::management;
-use super::release::{HeldBack, address_of};
+use super::release::{Gate, HeldBack, address_of};
 use super::wall_clock::WallClock;
 
 /// Requests handled between two looks at the gate; bounds the time in which no effect is released.
@@ -67,8 +67,8 @@ pub(crate) struct EngineTask {
     pub base: u64,
     /// What connections ask.
     pub requests: mpsc::Receiver<ToEngine>,
-    /// Offset of the newest entry that the gate let pass.
-    pub gate: watch::Receiver<u64>,
+    /// How far the pair's gate is open.
+    pub gate: watch::Receiver<Gate>,
     /// Take nothing more, let what was taken finish.
     pub drain: CancellationToken,
     /// End at once: nothing further leaves.
@@ -100,6 +100,7 @@ impl EngineTask {
             outboxes: BTreeMap::new(),
             connections: BTreeMap::new(),
             held: HeldBack::default(),
+            open: *gate.borrow(),
             effects: Effects::new(),
             own_token: 0,
         };
@@ -126,6 +127,8 @@ struct Running {
     outboxes: BTreeMap<SessionKey, Outbox>,
     connections: BTreeMap<ConnectionKey, Vec<SessionKey>>,
     held: HeldBack,
+    /// The gate as it was looked at last.
+    open: Gate,
     effects: Effects,
     own_token: u64,
 }
@@ -134,7 +137,7 @@ impl Running {
     async fn serve(
         &mut self,
         mut requests: mpsc::Receiver<ToEngine>,
-        mut gate: watch::Receiver<u64>,
+        mut gate: watch::Receiver<Gate>,
         drain: CancellationToken,
         messages: watch::Sender<Option<u64>>,
     ) -> Result<(), String> {
@@ -147,11 +150,11 @@ impl Running {
             if draining {
                 let open = *gate.borrow_and_update();
                 self.open_gate(open);
-                if self.is_released(open) {
+                if self.is_released(open.offset) && self.held.is_empty() {
                     return Ok(());
                 }
             }
-            let released = gate.borrow().saturating_sub(self.base);
+            let released = self.open.offset.saturating_sub(self.base);
             if !draining && self.compaction.is_ready(released) {
                 self.compaction
                     .step(&mut self.engine, &self.writer, &mut self.appended)?;
@@ -199,12 +202,16 @@ impl Running {
         gate.saturating_sub(self.base) >= self.appended
     }
 
-    fn open_gate(&mut self, offset: u64) {
+    fn open_gate(&mut self, gate: Gate) {
+        self.open = gate;
+        if !gate.is_fresh() {
+            return;
+        }
         let outboxes = &self.outboxes;
-        self.held
-            .release(offset.saturating_sub(self.base), &mut |session, effect| {
-                hand_over(outboxes, session, effect);
-            });
+        let records = gate.offset.saturating_sub(self.base);
+        self.held.release(records, &mut |session, effect| {
+            hand_over(outboxes, session, effect);
+        });
     }
 
     fn next_wake(&self) -> Duration {
@@ -353,6 +360,7 @@ impl Running {
         let mut answers = Vec::new();
         let mut full = Vec::new();
         let mut effects = std::mem::take(&mut self.effects.effects);
+        let is_fresh = self.open.is_fresh();
         for effect in effects.drain(..) {
             match effect {
                 // Clients that reconnect create again what is there, and wait for no answer.
@@ -381,7 +389,7 @@ impl Running {
                     {
                         full.push(outbox.connection());
                     }
-                    self.held.offer(effect, &mut |session, effect| {
+                    self.held.offer(effect, is_fresh, &mut |session, effect| {
                         hand_over(outboxes, session, effect);
                     });
                 }

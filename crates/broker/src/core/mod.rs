@@ -24,5 +24,6 @@ mod wall_clock;
 pub(crate) use auth::Auth;
 pub(crate) use engine_task::{messages_in, unix_ms};
 pub(crate) use ports::ReservedPort;
+pub(crate) use release::Gate;
 pub(crate) use serving::{Serving, ServingParts};
 pub(crate) use topology::Topology;

@@ -8,7 +8,24 @@ use std::collections::{BTreeMap, VecDeque};
 
 use engine::{Effect, SessionKey};
 
-/// Effects that wait for their record to become safe.
+/// How far the pair's gate is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Gate {
+    /// Offset of the newest entry that may be acknowledged.
+    pub offset: u64,
+    /// Nothing leaves after this, on the clock of the pair's state machine; `u64::MAX` where no other side has a
+    /// say. It makes a process that hung hold its tongue before the state machine has even looked at the clock.
+    pub fresh_until_ms: u64,
+}
+
+impl Gate {
+    /// Whether effects may leave at this time.
+    pub(crate) fn is_fresh(self) -> bool {
+        self.fresh_until_ms == u64::MAX || crate::ha::now().mono_ms < self.fresh_until_ms
+    }
+}
+
+/// Effects that wait for their record to become safe, or for a side that is sure of its term.
 #[derive(Debug, Default)]
 pub(crate) struct HeldBack {
     /// Number of records that are safe.
@@ -17,14 +34,20 @@ pub(crate) struct HeldBack {
 }
 
 impl HeldBack {
-    /// Hands `effect` to `deliver` if it may leave now, keeps it otherwise.
-    pub(crate) fn offer(&mut self, effect: Effect, deliver: &mut impl FnMut(SessionKey, Effect)) {
+    /// Hands `effect` to `deliver` if it may leave now, keeps it otherwise; nothing may while the gate is not
+    /// fresh.
+    pub(crate) fn offer(
+        &mut self,
+        effect: Effect,
+        is_fresh: bool,
+        deliver: &mut impl FnMut(SessionKey, Effect),
+    ) {
         let Some((session, after)) = address_of(&effect) else {
             return;
         };
         match self.waiting.get_mut(&session) {
             Some(queue) => queue.push_back((after, effect)),
-            None if after <= self.released => deliver(session, effect),
+            None if is_fresh && after <= self.released => deliver(session, effect),
             None => {
                 self.waiting
                     .insert(session, VecDeque::from([(after, effect)]));
@@ -32,7 +55,8 @@ impl HeldBack {
         }
     }
 
-    /// Opens the gate up to `records` and hands out everything that waited for it. Never closes it.
+    /// Opens the gate up to `records` and hands out everything that waited for it. Never closes it. The caller has
+    /// seen that it is fresh.
     pub(crate) fn release(&mut self, records: u64, deliver: &mut impl FnMut(SessionKey, Effect)) {
         self.released = self.released.max(records);
         let released = self.released;
@@ -44,6 +68,11 @@ impl HeldBack {
             }
             !queue.is_empty()
         });
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Forgets what waits for a session that is gone.
@@ -96,12 +125,12 @@ mod tests {
         let mut held = HeldBack::default();
         let mut out = Vec::new();
         let mut deliver = |session, effect| out.push((session, effect));
-        held.offer(reply(1, 10, 2), &mut deliver);
-        held.offer(reply(1, 11, 0), &mut deliver);
-        held.offer(reply(2, 20, 0), &mut deliver);
+        held.offer(reply(1, 10, 2), true, &mut deliver);
+        held.offer(reply(1, 11, 0), true, &mut deliver);
+        held.offer(reply(2, 20, 0), true, &mut deliver);
         held.release(1, &mut deliver);
         held.release(2, &mut deliver);
-        held.offer(reply(1, 12, 2), &mut deliver);
+        held.offer(reply(1, 12, 2), true, &mut deliver);
         assert_eq!(tokens(&out), [20, 10, 11, 12]);
     }
 
@@ -112,8 +141,36 @@ mod tests {
         let mut deliver = |session, effect| out.push((session, effect));
         held.release(5, &mut deliver);
         held.release(3, &mut deliver);
-        held.offer(reply(1, 1, 5), &mut deliver);
+        held.offer(reply(1, 1, 5), true, &mut deliver);
         assert_eq!(tokens(&out), [1]);
+    }
+
+    #[test]
+    fn nothing_leaves_while_the_gate_is_not_fresh_and_all_of_it_in_order_after_that() {
+        let mut held = HeldBack::default();
+        let mut out = Vec::new();
+        let mut deliver = |session, effect| out.push((session, effect));
+        held.release(5, &mut deliver);
+        held.offer(reply(1, 1, 0), false, &mut deliver);
+        held.offer(reply(1, 2, 5), true, &mut deliver);
+        assert!(!held.is_empty());
+        held.release(5, &mut deliver);
+        held.offer(reply(1, 3, 0), true, &mut deliver);
+        assert!(held.is_empty());
+        assert_eq!(tokens(&out), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_process_that_hung_does_not_answer_before_it_has_looked_at_the_clock() {
+        let now_ms = crate::ha::now().mono_ms;
+        let gate = |fresh_until_ms| Gate {
+            offset: 1,
+            fresh_until_ms,
+        };
+        assert!(gate(u64::MAX).is_fresh());
+        assert!(gate(now_ms + 60_000).is_fresh());
+        assert!(!gate(now_ms).is_fresh());
+        assert!(!Gate::default().is_fresh());
     }
 
     #[test]
@@ -121,7 +178,7 @@ mod tests {
         let mut held = HeldBack::default();
         let mut out = Vec::new();
         let mut deliver = |session, effect| out.push((session, effect));
-        held.offer(reply(1, 1, 5), &mut deliver);
+        held.offer(reply(1, 1, 5), true, &mut deliver);
         held.forget(SessionKey(1));
         held.release(9, &mut deliver);
         assert!(out.is_empty());

@@ -21,6 +21,7 @@ use super::connection::{self, Shared};
 use super::engine_task::{EngineTask, MAX_QUEUED_REQUESTS};
 use super::log_limit::LogLimit;
 use super::ports::OpenPort;
+use super::release::Gate;
 use super::topology::Topology;
 use crate::broadcast;
 
@@ -35,8 +36,8 @@ pub(crate) struct ServingParts {
     pub writer: Arc<Writer>,
     /// Entries of the term that precede the engine's first record.
     pub base: u64,
-    /// Offset of the newest entry that may be acknowledged; moved by the pair's driver.
-    pub gate: watch::Receiver<u64>,
+    /// How far the pair's gate is open; moved by the pair's driver.
+    pub gate: watch::Receiver<Gate>,
     /// Ports to accept on.
     pub listeners: Vec<OpenPort>,
     /// Who may come in.

@@ -21,9 +21,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Term {
     serving: Serving,
     port: u16,
-    gate: Arc<watch::Sender<u64>>,
+    gate: Arc<watch::Sender<Gate>>,
     _announce: watch::Sender<Topology>,
     _dir: tempfile::TempDir,
+}
+
+/// The gate of a side that is alone.
+fn passing(offset: u64) -> Gate {
+    Gate {
+        offset,
+        fresh_until_ms: u64::MAX,
+    }
 }
 
 /// Serves on a port of its own; with `open` every synced entry passes the gate at once.
@@ -46,13 +54,13 @@ async fn term_with(open: bool, change: impl FnOnce(&mut ServingParts)) -> Term {
         },
     )
     .unwrap();
-    let gate = Arc::new(watch::channel(0).0);
+    let gate = Arc::new(watch::channel(passing(0)).0);
     let passed = Arc::clone(&gate);
     let writer = Writer::start(storage, id, Options::default(), move |event| {
         if let JournalEvent::Synced(synced) = event
             && open
         {
-            passed.send_replace(synced.durable.offset);
+            passed.send_replace(passing(synced.durable.offset));
         }
     })
     .unwrap();
@@ -146,7 +154,7 @@ async fn what_is_sent_is_received_once_and_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_leaves_before_the_gate_opens() {
     let term = term(false).await;
-    term.gate.send_replace(2); // The records of the address and the queue.
+    term.gate.send_replace(passing(2)); // The records of the address and the queue.
     let client = client(term.port).await;
     let session = client.session(SessionMode::AutoAcknowledge).await.unwrap();
     session
@@ -165,15 +173,45 @@ async fn nothing_leaves_before_the_gate_opens() {
     let early = tokio::time::timeout(Duration::from_millis(100), consumer.receive(PATIENCE)).await;
     assert!(early.is_err(), "delivered before its record was safe");
 
-    term.gate.send_replace(3);
+    term.gate.send_replace(passing(3));
     sending.await.unwrap();
     assert!(consumer.receive(PATIENCE).await.unwrap().is_some());
+}
+
+/// Rule 8: a side that is not sure of its term answers and delivers nothing, whatever is on disk; sure again, it
+/// goes on where it was.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_leaves_while_the_gate_is_not_fresh() {
+    let term = term(false).await;
+    term.gate.send_replace(passing(3));
+    let client = client(term.port).await;
+    let session = client.session(SessionMode::AutoAcknowledge).await.unwrap();
+    session
+        .ensure_queue("orders", "orders", Routing::Anycast)
+        .await
+        .unwrap();
+    let producer = session.producer("orders").await.unwrap();
+    term.gate.send_replace(Gate {
+        offset: 3,
+        fresh_until_ms: crate::ha::now().mono_ms,
+    });
+    let message = text("orders", "held back");
+    let sending = producer.send(&message);
+    tokio::pin!(sending);
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut sending).await;
+    assert!(early.is_err(), "answered although the side is not sure");
+
+    term.gate.send_replace(Gate {
+        offset: 3,
+        fresh_until_ms: crate::ha::now().mono_ms + 60_000,
+    });
+    sending.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_abandoned_term_answers_nothing_more() {
     let term = term(false).await;
-    term.gate.send_replace(2);
+    term.gate.send_replace(passing(2));
     let client = client(term.port).await;
     let session = client.session(SessionMode::AutoAcknowledge).await.unwrap();
     session
@@ -187,7 +225,7 @@ async fn an_abandoned_term_answers_nothing_more() {
         tokio::time::timeout(PATIENCE, term.serving.abandon())
             .await
             .unwrap();
-        term.gate.send_replace(3);
+        term.gate.send_replace(passing(3));
     });
     assert!(
         matches!(sent, Err(SendError::OutcomeUnknown { .. })),

@@ -17,7 +17,7 @@ use super::lanes::{self, ArbiterJob, LockJob};
 use super::notices;
 use super::status::Reporter;
 use super::steps::{Job, Steps, StepsParts};
-use crate::core::Topology;
+use crate::core::{Gate, Topology};
 
 /// How long the process waits for its last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
@@ -44,7 +44,7 @@ pub(crate) struct DriverParts {
 struct OwnTerm {
     term: Term,
     dropped: CancellationToken,
-    gate: watch::Sender<u64>,
+    gate: watch::Sender<Gate>,
 }
 
 /// Runs the pair protocol of this side.
@@ -155,13 +155,23 @@ impl Driver {
             Action::Create { record } => self.ask_arbiter(ArbiterJob::Create(record)),
             Action::ProbeLock { term } => self.ask_locks(LockJob::Probe(term)),
             Action::SelfTestLocks => self.ask_locks(LockJob::SelfTest),
-            Action::Release { term, up_to, .. } => self.open_gate(term, up_to),
+            Action::Release {
+                term,
+                up_to,
+                fresh_until_ms,
+            } => {
+                let gate = Gate {
+                    offset: up_to,
+                    fresh_until_ms,
+                };
+                self.open_gate(term, gate);
+            }
             Action::Exit(reason) => return Some(reason),
             Action::Send { .. } => {}
             Action::Notice(notice) => notices::log(self.reporter.side(), &notice),
             Action::Publish(view) => self.publish(&view),
             Action::CreateTermFile { term } => {
-                let (gate, _) = watch::channel(0);
+                let (gate, _) = watch::channel(Gate::default());
                 self.own = Some(OwnTerm {
                     term,
                     dropped: CancellationToken::new(),
@@ -222,14 +232,10 @@ impl Driver {
         }
     }
 
-    fn open_gate(&self, term: Term, up_to: u64) {
+    fn open_gate(&self, term: Term, next: Gate) {
         if let Some(own) = self.own.as_ref().filter(|own| own.term == term) {
-            // Never back: positions of one term only grow.
-            own.gate.send_if_modified(|gate| {
-                let grows = up_to > *gate;
-                *gate = up_to.max(*gate);
-                grows
-            });
+            own.gate
+                .send_if_modified(|gate| std::mem::replace(gate, next) != next);
         }
     }
 

@@ -15,6 +15,7 @@ mod clock;
 mod driver;
 mod lanes;
 mod notices;
+mod stall;
 mod status;
 mod steps;
 mod store;

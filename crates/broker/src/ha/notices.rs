@@ -26,6 +26,7 @@ pub(crate) fn log(side: Side, notice: &Notice) {
         | Notice::AskedForFailback { .. }
         | Notice::SwitchoverWaits { .. }
         | Notice::RecordRecreated { .. }
+        | Notice::Admitted { .. }
         | Notice::ArbiterBack => info!("{notice}"),
         Notice::TakeoverLost { .. }
         | Notice::SteppingDown { .. }
@@ -37,14 +38,19 @@ pub(crate) fn log(side: Side, notice: &Notice) {
         | Notice::WriteRefused(_)
         | Notice::PortsTaken(_)
         | Notice::TermFileFailed(_)
+        | Notice::Holding { .. }
+        | Notice::Removed { .. }
         | Notice::StopUnrecorded => warn!("{notice}"),
-        Notice::TermFileAbsent { .. } | Notice::RecordFormat { .. } => error!("{notice}"),
+        Notice::TermFileAbsent { .. } | Notice::RecordFormat { .. } | Notice::LocksBroken => {
+            error!("{notice}");
+        }
     }
 }
 
 /// Logs that a standby has settled, once for each time it does.
 pub(crate) fn log_standby(side: Side, view: &View) {
-    let Waiting::HolderEnds { holder } = &view.waiting else {
+    let (Waiting::HolderEnds { holder } | Waiting::HolderLost { holder, .. }) = &view.waiting
+    else {
         return;
     };
     match side {

@@ -3,7 +3,7 @@
 use pair::{Role, Side, View};
 use tokio::sync::watch;
 
-use crate::http::{Holder, LastTransition, PairStatus, Peer};
+use crate::http::{Holder, LastTransition, Link, PairStatus, Peer};
 
 /// Writes the status page.
 pub(crate) struct Reporter {
@@ -96,6 +96,12 @@ fn page_of(view: &View, before: &PairStatus, messages: Option<u64>) -> PairStatu
         peer: view.peer.as_ref().map(|peer| Peer {
             connector: peer.connector.clone(),
         }),
+        link: Link {
+            connected: view.link.connected.is_some(),
+            since_ms: view.link.since_unix_ms,
+            trouble: view.link.trouble.clone(),
+        },
+        active_heard: view.active_heard,
         pid: before.pid,
         version: before.version.clone(),
         node_id: view.pair.clone().unwrap_or_default(),

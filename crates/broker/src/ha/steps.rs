@@ -4,6 +4,7 @@
 //! closes the term file, the journal and the ports.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arbiter::{DirectoryArbiter, SideFile, TermFile};
@@ -14,9 +15,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use super::stall;
 use super::store::{ENTRIES_BEFORE_ENGINE, Loaded, Store};
 use crate::broadcast;
-use crate::core::{Auth, ReservedPort, Serving, ServingParts, Topology};
+use crate::core::{Auth, Gate, ReservedPort, Serving, ServingParts, Topology};
 use crate::instance::ClientPort;
 
 /// How long the last work before a handover may take. Clients are without service meanwhile, and what is not
@@ -56,12 +58,12 @@ pub(crate) struct Job {
     /// Cancelled when the term is dropped.
     pub dropped: CancellationToken,
     /// Offset up to which effects may leave; only with `StartTerm`.
-    pub gate: Option<watch::Receiver<u64>>,
+    pub gate: Option<watch::Receiver<Gate>>,
 }
 
 struct Started {
     writer: Arc<Writer>,
-    gate: watch::Receiver<u64>,
+    gate: watch::Receiver<Gate>,
 }
 
 /// The lane.
@@ -116,7 +118,7 @@ impl Steps {
     }
 
     #[expect(clippy::too_many_lines, reason = "one arm per action, each short")]
-    async fn step(&mut self, action: Action, gate: Option<watch::Receiver<u64>>) -> Option<Input> {
+    async fn step(&mut self, action: Action, gate: Option<watch::Receiver<Gate>>) -> Option<Input> {
         match action {
             Action::InspectStore => {
                 let store = self.parts.store.clone();
@@ -155,13 +157,13 @@ impl Steps {
                 .await;
                 Some(Input::Fenced { term, result })
             }
-            Action::LoadHistory { term, .. } => {
+            Action::LoadHistory { term, at_least } => {
                 let store = self.parts.store.clone();
                 let config = EngineConfig {
                     epoch: term.epoch,
                     ..self.parts.engine.clone()
                 };
-                let result = blocking(move || store.load(config)).await;
+                let result = blocking(move || store.load(&config, at_least)).await;
                 let result = result.map(|loaded| self.loaded = Some(loaded));
                 Some(Input::HistoryLoaded { term, result })
             }
@@ -256,13 +258,15 @@ impl Steps {
     async fn start_term(
         &mut self,
         term: Term,
-        gate: Option<watch::Receiver<u64>>,
+        gate: Option<watch::Receiver<Gate>>,
     ) -> Result<Mark, String> {
         let gate = gate.ok_or_else(|| "the term has no gate".to_owned())?;
         let dir = self.parts.store.dir().to_owned();
         let answers = self.answers.clone();
         let (first, started) = tokio::sync::oneshot::channel();
         let mut first = Some(first);
+        let progress = Arc::new(AtomicU64::new(0));
+        let reported = Arc::clone(&progress);
         // Rule 3: the mark is read after the fsync has returned, through a new open.
         let on_event = move |event: JournalEvent| {
             let (up_to, mark) = match event {
@@ -282,6 +286,7 @@ impl Steps {
                     return;
                 }
             };
+            reported.store(up_to, Ordering::Relaxed);
             // The first answer is that of this step; the lane sends it.
             if let Some(first) = first.take() {
                 let _ = first.send(mark);
@@ -290,11 +295,14 @@ impl Steps {
             }
         };
         let store = self.parts.store.clone();
-        let writer = blocking(move || store.start_term(term, on_event)).await?;
-        self.started = Some(Started {
-            writer: Arc::new(writer),
-            gate,
-        });
+        let writer = Arc::new(blocking(move || store.start_term(term, on_event)).await?);
+        tokio::spawn(stall::watch(
+            term,
+            Arc::downgrade(&writer),
+            progress,
+            self.answers.clone(),
+        ));
+        self.started = Some(Started { writer, gate });
         started
             .await
             .map_err(|_| "the journal ended before the term began".to_owned())

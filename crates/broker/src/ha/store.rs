@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
 use journal::{
-    Directory, Entry, FileLength, History, JournalEvent, Options, Record, Seal, SegmentName,
-    Storage, TermId, Writer,
+    Directory, Entry, FileLength, History, JournalEvent, Options, Position, Record, Seal,
+    SegmentName, Storage, TermId, Writer,
 };
 use pair::Term;
 use tracing::{info, warn};
@@ -15,6 +15,12 @@ use tracing::{info, warn};
 pub(crate) const TERM_START: u8 = 0;
 /// Entries of a term before the engine's first record: its start.
 pub(crate) const ENTRIES_BEFORE_ENGINE: u64 = 1;
+
+/// How long a network disk may show an older state: longer than NFS caches attributes (60 s by default) when told
+/// nothing.
+const STALE_LIMIT: std::time::Duration = std::time::Duration::from_secs(65);
+/// Pause between two looks.
+const STALE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// The folder of the journal, on a disk that both sides see.
 #[derive(Clone)]
@@ -78,14 +84,32 @@ impl Store {
         })
     }
 
-    /// Reads everything that the newest seal and its term left, into a new engine (step 5 of the takeover).
-    pub(crate) fn load(&self, config: EngineConfig) -> Result<Loaded, String> {
+    /// Reads everything that the newest seal and its term left, into a new engine (step 5 of the takeover). A
+    /// network disk may show less for a moment than its last writer said was on it: that is read again.
+    pub(crate) fn load(
+        &self,
+        config: &EngineConfig,
+        at_least: Option<(Term, u64)>,
+    ) -> Result<Loaded, String> {
         let started = std::time::Instant::now();
         let Contents {
             history,
             engine,
             entries,
-        } = self.read(config, |_| {})?;
+        } = loop {
+            let contents = self.read(config.clone(), |_| {})?;
+            let Some(missing) = missing(contents.history.end(), at_least) else {
+                break contents;
+            };
+            if started.elapsed() >= STALE_LIMIT {
+                return Err(format!(
+                    "{missing} after {} s: the storage does not show what was synced to it",
+                    STALE_LIMIT.as_secs()
+                ));
+            }
+            warn!("{missing}: the storage may show an older state, it is read again");
+            std::thread::sleep(STALE_PAUSE);
+        };
         if let Some(torn) = history.torn() {
             warn!(
                 "the journal ends with a record that was not finished, and never acknowledged: {} bytes of {} from byte {} on are not used",
@@ -183,6 +207,20 @@ impl Store {
     }
 }
 
+/// What a history lacks that its last writer said was on disk.
+fn missing(end: Option<Position>, at_least: Option<(Term, u64)>) -> Option<String> {
+    let (term, entries) = at_least?;
+    let found = end
+        .filter(|end| end.epoch == term.epoch)
+        .map_or(0, |end| end.offset);
+    (found < entries).then(|| {
+        format!(
+            "the journal of epoch {} has {found} entries, its active said that {entries} were on disk",
+            term.epoch
+        )
+    })
+}
+
 /// The epoch in the name of a seal or a journal file; nothing for every other file. A name whose epoch cannot be
 /// read still says that there was a first one.
 fn epoch_of(name: &str) -> Option<u64> {
@@ -197,5 +235,28 @@ fn term_id(term: Term) -> TermId {
     TermId {
         epoch: term.epoch,
         incarnation: term.inc.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_history_that_lacks_what_its_writer_had_on_disk_is_known() {
+        let term = Term {
+            epoch: 3,
+            inc: pair::Incarnation([1; 16]),
+        };
+        let end = |epoch, offset| Some(Position { epoch, offset });
+        assert_eq!(missing(end(3, 9), None), None);
+        assert_eq!(missing(end(3, 9), Some((term, 9))), None);
+        let text = missing(end(3, 8), Some((term, 9))).unwrap();
+        assert!(
+            text.contains("has 8 entries, its active said that 9"),
+            "{text}"
+        );
+        assert!(missing(end(2, 20), Some((term, 1))).is_some());
+        assert!(missing(None, Some((term, 1))).is_some());
     }
 }

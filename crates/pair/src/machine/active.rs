@@ -18,10 +18,15 @@ impl Machine {
             Work::DrainingFor { .. } | Work::DrainingToStop => Waiting::Draining,
         };
         if let Some(why) = self.replaced(term) {
-            self.step_down(term, why);
+            self.replaced_alive(term, why);
+            return true;
+        }
+        if !self.pass_gate(term) {
             return true;
         }
         self.recreate_record();
+        let is_settled = *work == Work::Clients && matches!(gap, Gap::Closed { .. });
+        self.tend_members(term, is_settled);
         if *work != Work::Clients {
             return false;
         }
@@ -41,12 +46,18 @@ impl Machine {
         (newest.record.term() != Some(term)).then_some("the record names another term")
     }
 
-    /// Gives up a term that was replaced: nothing more is acknowledged.
-    pub(super) fn step_down(&mut self, term: Term, why: &'static str) {
-        self.notice(Notice::SteppingDown { term, why });
+    /// The own term was replaced while this process lived.
+    pub(super) fn replaced_alive(&mut self, term: Term, why: &'static str) {
         if matches!(self.phase, Phase::Serving { .. }) {
             self.evidence.was_replaced_alive = true;
         }
+        self.step_down(term, why);
+    }
+
+    /// Gives up the own term: nothing more is acknowledged.
+    pub(super) fn step_down(&mut self, term: Term, why: &'static str) {
+        self.notice(Notice::SteppingDown { term, why });
+        self.say_resigned(term, 0);
         self.lane.abandon();
         self.lane.read_soon(self.now.mono_ms);
         self.push(Action::DropState { term });
@@ -56,12 +67,14 @@ impl Machine {
         });
     }
 
-    /// The holder alone proves itself: it writes its copy again (rule 7).
+    /// A holder that is alone, or whose member confirms that it follows, proves itself: it writes its
+    /// copy again (rule 7).
     pub(super) fn recreate_record(&mut self) {
         let RecordState::Missing { older } = self.newest.state else {
             return;
         };
-        if !self.lane.is_idle() {
+        let Some(term) = self.own_term() else { return };
+        if !self.still_followed(term) || !self.lane.is_idle() {
             return;
         }
         let Some(own) = self
@@ -152,17 +165,17 @@ impl Machine {
                 until_ms: Some(self.handover.not_before_ms),
             };
         }
-        // A hint for availability, never evidence: wrong in either direction it costs a request or
-        // a moment of service, and who takes over is decided without it.
-        if self
-            .peer
-            .as_ref()
-            .is_some_and(|peer| peer.alive && !peer.leaving)
-        {
+        if self.own_term().is_some_and(|term| self.has_member(term)) {
             return Objection::None;
         }
+        // A hint for the words alone.
+        let runs = self
+            .peer
+            .as_ref()
+            .is_some_and(|peer| peer.alive && !peer.leaving);
+        let state = if runs { "in sync yet" } else { "running" };
         Objection::NotYet {
-            reason: format!("the {} is not running", wanted.to),
+            reason: format!("the {} is not {state}", wanted.to),
             until_ms: None,
         }
     }

@@ -30,11 +30,15 @@ pub(super) enum Holding {
     reason = "four independent observations"
 )]
 pub(super) struct Evidence {
-    /// The recorded term that the next three fields are about.
+    /// The recorded term that the next fields are about, up to `noticed`.
     term: Option<Term>,
     holding: Holding,
     /// When the lock was last refused.
     refused_ms: Option<u64>,
+    /// Number of the last beat this process had sent when it found the lock free.
+    free_after_beat: u64,
+    /// The lock was free while its holder lived.
+    broken: bool,
     /// A notice about it was given.
     noticed: bool,
     /// Whether any holder's lock was ever refused: this process has met a living active.
@@ -47,19 +51,52 @@ pub(super) struct Evidence {
     pub(super) self_test: Option<bool>,
     /// A test is under way.
     probing: bool,
-    next_probe_ms: u64,
+    probed_ms: Option<u64>,
+    /// No test before, after one that showed nothing.
+    not_before_ms: u64,
+    /// Tests are frequent until then.
+    burst_until_ms: u64,
 }
 
 impl Evidence {
     /// Follows the record to its term.
-    pub(super) fn look_at(&mut self, term: Option<Term>) {
+    pub(super) fn look_at(&mut self, term: Option<Term>, now_ms: u64, timers: &Timers) {
         if self.term != term {
             self.term = term;
             self.holding = Holding::Unknown;
             self.refused_ms = None;
+            self.broken = false;
             self.noticed = false;
-            self.next_probe_ms = 0;
+            self.look_closely(now_ms, timers);
         }
+    }
+
+    /// The holder has just been lost sight of: its lock is tested at once, and often for a while.
+    pub(super) fn look_closely(&mut self, now_ms: u64, timers: &Timers) {
+        self.probed_ms = None;
+        self.not_before_ms = 0;
+        self.burst_until_ms = now_ms + timers.probe_burst_ms;
+    }
+
+    /// The holder of this term echoes a beat: if that was sent after its lock was found free, the
+    /// storage's locks do not work.
+    pub(super) fn holder_echoed(&mut self, term: Term, echo: u64) {
+        if self.term == Some(term) && self.is_free() && echo > self.free_after_beat {
+            self.broken = true;
+        }
+    }
+
+    /// What this process has seen of the term's lock.
+    pub(super) fn locks_seen(&self) -> Option<Locks> {
+        if self.broken {
+            return Some(Locks::Broken);
+        }
+        self.refused_ms.map(|_| Locks::Seen)
+    }
+
+    /// Whether this process has seen that the store's locks do not work.
+    pub(super) fn is_broken(&self) -> bool {
+        self.broken
     }
 
     /// The holder wrote the record.
@@ -93,41 +130,72 @@ impl Evidence {
         !std::mem::replace(&mut self.noticed, true)
     }
 
-    /// The term to be tested at this time, or else when to ask again.
-    pub(super) fn poll(&mut self, now_ms: u64) -> Result<Term, Option<u64>> {
+    /// The term to be tested at this time, or else when to ask again. While the holder is heard,
+    /// until `heard_until_ms`, its lock is tested now and then only.
+    pub(super) fn poll(
+        &mut self,
+        now_ms: u64,
+        timers: &Timers,
+        heard_until_ms: u64,
+    ) -> Result<Term, Option<u64>> {
         let Some(term) = self.term.filter(|_| !self.probing && !self.is_free()) else {
             return Err(None);
         };
-        if self.next_probe_ms > now_ms {
-            return Err(Some(self.next_probe_ms));
+        let is_heard = now_ms < heard_until_ms;
+        let every_ms = if is_heard {
+            timers.probe_heard_ms
+        } else if now_ms < self.burst_until_ms {
+            timers.probe_ms
+        } else {
+            timers.beat_ms
+        };
+        let due_ms = self.probed_ms.map_or(0, |at_ms| at_ms + every_ms);
+        let due_ms = due_ms.max(self.not_before_ms);
+        if due_ms > now_ms {
+            // Whoever is not heard any more is looked at closely from then on.
+            let due_ms = if is_heard {
+                due_ms.min(heard_until_ms)
+            } else {
+                due_ms
+            };
+            return Err(Some(due_ms));
         }
         self.probing = true;
         Ok(term)
     }
 
-    /// Takes what a test found.
-    pub(super) fn probed(&mut self, now_ms: u64, timers: &Timers, term: Term, lock: &LockState) {
+    /// Takes what a test found; `sent` is the number of the last beat sent.
+    pub(super) fn probed(
+        &mut self,
+        now_ms: u64,
+        timers: &Timers,
+        term: Term,
+        lock: &LockState,
+        sent: u64,
+    ) {
         self.probing = false;
-        self.next_probe_ms = now_ms + timers.probe_ms;
         if matches!(lock, LockState::Held) {
             self.met_active = true;
         }
         if self.term != Some(term) {
-            self.next_probe_ms = 0;
             return;
         }
+        self.probed_ms = Some(now_ms);
         match lock {
             LockState::Held => {
                 self.refused_ms = Some(now_ms);
                 self.holding = Holding::Alive;
             }
-            LockState::Free => self.holding = Holding::Free { since_ms: now_ms },
+            LockState::Free => {
+                self.free_after_beat = sent;
+                self.holding = Holding::Free { since_ms: now_ms };
+            }
             LockState::Absent => {
                 self.holding = Holding::Absent;
                 // Nothing makes the file again; it is looked for only in case a cache was stale.
-                self.next_probe_ms = now_ms + timers.beat_ms;
+                self.not_before_ms = now_ms + timers.beat_ms;
             }
-            LockState::Failed(_) => self.next_probe_ms = now_ms + timers.beat_ms,
+            LockState::Failed(_) => self.not_before_ms = now_ms + timers.beat_ms,
         }
     }
 

@@ -23,6 +23,12 @@ pub(super) enum Purpose {
     Stop,
     /// To make a lost record again.
     Recreate,
+    /// To count a process in.
+    Admit,
+    /// To count a process out.
+    Remove,
+    /// To note what is known of the store's locks.
+    Locks,
 }
 
 /// The definite outcome of a write.
@@ -237,7 +243,10 @@ impl Lane {
             | Purpose::Refuse
             | Purpose::FencesDone
             | Purpose::Stop
-            | Purpose::Recreate => found.wid == mine.wid,
+            | Purpose::Recreate
+            | Purpose::Admit
+            | Purpose::Remove
+            | Purpose::Locks => found.wid == mine.wid,
         });
         Some(Settled { purpose, won })
     }

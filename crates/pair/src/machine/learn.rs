@@ -10,6 +10,9 @@ use super::{
 };
 use crate::{Record, Term};
 
+/// Entries of a term before those of its clients: its start.
+const TERM_START_ENTRIES: u64 = 1;
+
 impl Machine {
     /// Takes one input.
     pub(super) fn learn(&mut self, input: Input) {
@@ -30,8 +33,9 @@ impl Machine {
             Input::CasDone(answer) => self.learn_write(&answer),
             Input::PeerFile(peer) => self.peer = peer,
             Input::LockProbed { term, lock } => {
+                let sent = self.contact.sent();
                 self.evidence
-                    .probed(now_ms, &self.config.timers, term, &lock);
+                    .probed(now_ms, &self.config.timers, term, &lock, sent);
                 if lock == LockState::Free {
                     // The takeover follows a read that is newer than its evidence.
                     self.lane.read_soon(now_ms);
@@ -70,11 +74,17 @@ impl Machine {
                 self.stop_by_ms
                     .get_or_insert(now_ms + self.config.timers.stop_ms);
             }
-            Input::LinkUp { .. }
-            | Input::LinkDown { .. }
-            | Input::LinkMessage { .. }
-            | Input::LinkTrouble(_)
-            | Input::TimeOut => {}
+            Input::LinkUp { peer } => {
+                self.contact.up(peer, now_ms, self.now.unix_ms);
+            }
+            Input::LinkDown { peer } => {
+                self.contact.down(peer);
+                // No sign of a death, but a reason to look (S2).
+                self.evidence.look_closely(now_ms, &self.config.timers);
+            }
+            Input::LinkMessage { peer, message } => self.learn_message(peer, message),
+            Input::LinkTrouble(why) => self.contact.troubled(why),
+            Input::TimeOut => {}
         }
     }
 
@@ -156,14 +166,22 @@ impl Machine {
     /// Takes the newest record.
     fn adopt(&mut self, found: Versioned) {
         let before = self.newest.record.as_ref();
+        let now_ms = self.now.mono_ms;
         let same_term = before.is_some_and(|it| it.record.term() == found.record.term());
         let written = before.is_some_and(|it| it.record.serial != found.record.serial);
         if same_term && written {
-            self.evidence.holder_wrote(self.now.mono_ms);
+            self.evidence.holder_wrote(now_ms);
+        }
+        if !same_term || written {
+            self.newest.seen_ms = now_ms;
+        }
+        if !same_term {
+            self.contact.beat_soon();
         }
         let own_inc = self.config.inc;
         let other_term = found.record.term().filter(|term| term.inc != own_inc);
-        self.evidence.look_at(other_term);
+        self.evidence
+            .look_at(other_term, now_ms, &self.config.timers);
         self.newest.record = Some(found);
         self.newest.state = RecordState::Good;
         self.newest.noticed = false;
@@ -210,6 +228,11 @@ impl Machine {
                 self.notice(Notice::RecordRecreated { epoch });
             }
             Purpose::Stop if won => self.stop_recorded(),
+            Purpose::Admit => self.admission_settled(won),
+            Purpose::Remove if won => {
+                let side = self.config.side.other();
+                self.notice(Notice::Removed { side });
+            }
             Purpose::Refuse if won => {
                 if let Some(refused) = self.record().and_then(|record| record.refused.clone()) {
                     self.notice(Notice::RefusedSwitchover(refused));
@@ -220,7 +243,9 @@ impl Machine {
             | Purpose::Recreate
             | Purpose::Stop
             | Purpose::Refuse
-            | Purpose::FencesDone => {}
+            | Purpose::FencesDone
+            | Purpose::Remove
+            | Purpose::Locks => {}
         }
     }
 
@@ -290,21 +315,18 @@ impl Machine {
             return;
         }
         match result {
-            // The term's start has passed the gate.
             Ok(Mark::Clear) => {
-                let gap = Gap::Open {
-                    from_ms: gap_from_ms,
-                };
-                self.become_phase(Phase::Serving {
+                self.consent.synced(TERM_START_ENTRIES);
+                self.consent.gating_ms = Some(self.now.mono_ms);
+                self.phase = Phase::Preparing {
                     term,
-                    gap,
-                    work: Work::Clients,
-                });
-                self.push(Action::OpenPorts { term });
-                // Whoever takes this term over meets no cold start: this process was the active.
-                self.evidence.met_active = true;
+                    gap_from_ms,
+                    stage: Preparation::Gating,
+                };
             }
-            Ok(Mark::Fenced | Mark::Missing) => self.step_down(term, "its fence mark is set"),
+            Ok(Mark::Fenced | Mark::Missing) => {
+                self.replaced_alive(term, "its fence mark is set");
+            }
             Err(error) => self.exit(ExitReason::Store {
                 step: "starting the term",
                 error,
@@ -312,8 +334,8 @@ impl Machine {
         }
     }
 
-    /// The gate of a shared store whose holder is its only member: the fsync has returned, and then
-    /// the own mark was clear (rules 3 and 8).
+    /// The half of the gate that the driver looks at: the fsync has returned, and then the own mark was
+    /// clear (rules 3 and 8). The other half, the promises, follows at once.
     fn learn_synced(&mut self, of: Term, up_to: u64, mark: Mark) {
         let Phase::Serving { term, .. } = self.phase else {
             return;
@@ -322,12 +344,8 @@ impl Machine {
             return;
         }
         match mark {
-            Mark::Clear => self.push(Action::Release {
-                term,
-                up_to,
-                fresh_until_ms: u64::MAX,
-            }),
-            Mark::Fenced | Mark::Missing => self.step_down(term, "its fence mark is set"),
+            Mark::Clear => self.consent.synced(up_to),
+            Mark::Fenced | Mark::Missing => self.replaced_alive(term, "its fence mark is set"),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::lane::Purpose;
 use super::{Action, ExitReason, LettingGo, Machine, Notice, Phase, Ports, Waiting};
-use crate::Term;
+use crate::{Body, Term};
 
 impl Machine {
     /// Lets go of a term whose last work is done.
@@ -21,6 +21,11 @@ impl Machine {
     }
 
     fn close_term(&mut self, term: Term) {
+        // Nothing of it is acknowledged any more; where locks prove nothing, this does.
+        let since_unix_ms = self
+            .draining
+            .map_or(self.now.unix_ms, |it| it.since_unix_ms);
+        self.say_resigned(term, self.now.unix_ms.saturating_sub(since_unix_ms));
         self.push(Action::CloseTermFile { term });
         self.become_phase(Phase::Handing {
             term,
@@ -108,6 +113,10 @@ impl Machine {
         if reason == ExitReason::Stopped {
             self.waiting = Waiting::OwnEnd;
             self.say_goodbye();
+            self.say(Body::Leave);
+        } else if let Some(term) = self.own_term() {
+            // The incarnation is over, and with it everything that it could have acknowledged.
+            self.say_resigned(term, 0);
         }
         self.become_phase(Phase::Stopped);
         self.show();
@@ -120,6 +129,7 @@ impl Machine {
         self.phase = next;
         if self.role() != before {
             self.role_since_unix_ms = self.now.unix_ms;
+            self.contact.beat_soon();
         }
         let has_ports = matches!(self.phase, Phase::Standby | Phase::Attempting { .. })
             || matches!(self.phase, Phase::Preparing { .. });

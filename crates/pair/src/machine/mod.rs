@@ -10,36 +10,47 @@
 //! must never act on a single event that could have been missed, and never let anything out of the
 //! process in a role other than `serving` (rules 5 and 8).
 //!
-//! What is served today is the shared store with takeover by path (b) of rule 3: `in_sync` is always
-//! the holder alone, so the gate is the fence mark.
+//! What is served today is the shared store, rule 3. The gate has two halves: the fence mark, which the
+//! driver reads after every fsync, and the promises of the other members of `in_sync`.
 
 mod action;
 mod active;
+mod asking;
+mod broken;
 mod config;
+mod consent;
+mod contact;
 mod evidence;
+mod gate;
 mod input;
 mod lane;
 mod learn;
 mod leaving;
+mod notice;
 mod show;
 mod standby;
 mod taking;
+mod talking;
+mod verdict;
 mod view;
-
-#[cfg(test)]
-pub(crate) mod broken;
 
 use std::collections::VecDeque;
 
-pub use action::{Action, ExitReason, Notice};
+pub use action::{Action, ExitReason};
+#[cfg(feature = "broken-rules")]
+pub use broken::BrokenRule;
 pub use config::{Config, ConfigError, Failback, LockPolicy};
 pub use input::{
     CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
 };
-pub use view::{Role, View, Waiting};
+pub use notice::Notice;
+pub use view::{LinkView, Role, View, Waiting};
 
 use crate::{Cause, Record, Side, Term, WriteId};
+use consent::Consent;
+use contact::Contact;
 use evidence::Evidence;
+use gate::Damping;
 use lane::{Lane, Purpose};
 
 /// One side of a pair.
@@ -54,6 +65,10 @@ pub struct Machine {
     phase: Phase,
     lane: Lane,
     evidence: Evidence,
+    contact: Contact,
+    /// Of the own term; begun anew with each.
+    consent: Consent,
+    damping: Damping,
     newest: Newest,
     /// What the store held when this process started; nothing until it was looked at.
     store: Option<StoreFacts>,
@@ -72,13 +87,16 @@ pub struct Machine {
     retry_take_ms: u64,
     /// The input being handled is a definite read of the record.
     just_read: bool,
+    /// The input being handled is a member's word that it still follows this term.
+    answered_still: Option<Term>,
     waiting: Waiting,
     role_since_unix_ms: u64,
     shown: Option<View>,
     wake_ms: Option<u64>,
     actions: VecDeque<Action>,
-    #[cfg(test)]
-    pub(crate) broken: Option<broken::Broken>,
+    /// The rules broken on purpose, one bit each.
+    #[cfg(feature = "broken-rules")]
+    broken: u64,
 }
 
 /// What a side does, with what is true only then.
@@ -130,6 +148,8 @@ enum Preparation {
     Loading,
     Sealing,
     Starting,
+    /// The start is on disk; the gate must pass before anybody is served.
+    Gating,
 }
 
 /// The service gap of the term.
@@ -175,6 +195,8 @@ enum SteppingDown {
 struct Newest {
     /// The newest record read or written; older ones count as missing (A4).
     record: Option<Versioned>,
+    /// Since when it has named this holder, or the holder's last write was seen.
+    seen_ms: u64,
     state: RecordState,
     /// A notice about its absence or format was given.
     noticed: bool,
@@ -249,8 +271,12 @@ impl Machine {
             phase: Phase::Standby,
             lane: Lane::new(),
             evidence: Evidence::default(),
+            contact: Contact::default(),
+            consent: Consent::default(),
+            damping: Damping::default(),
             newest: Newest {
                 record: None,
+                seen_ms: now.mono_ms,
                 state: RecordState::Unread,
                 noticed: false,
             },
@@ -265,14 +291,15 @@ impl Machine {
             asking: Asking::default(),
             retry_take_ms: 0,
             just_read: false,
+            answered_still: None,
             waiting: Waiting::FirstLook,
             role_since_unix_ms: now.unix_ms,
             shown: None,
             wake_ms: None,
             actions: VecDeque::new(),
             config,
-            #[cfg(test)]
-            broken: None,
+            #[cfg(feature = "broken-rules")]
+            broken: 0,
         };
         machine.write_side_file();
         machine.push(Action::InspectStore);
@@ -292,6 +319,7 @@ impl Machine {
             return;
         }
         self.just_read = false;
+        self.answered_still = None;
         self.learn(input);
         self.act();
         self.show();
@@ -327,6 +355,7 @@ impl Machine {
                 break;
             }
         }
+        self.talk();
         self.poll_lanes();
     }
 
@@ -340,7 +369,7 @@ impl Machine {
                 gap_from_ms,
                 stage,
             } => self.step_attempting(term, cause, gap_from_ms, stage),
-            Phase::Preparing { term, .. } => self.step_preparing(term),
+            Phase::Preparing { term, stage, .. } => self.step_preparing(term, stage),
             Phase::Serving { term, gap, work } => self.step_serving(term, gap, &work),
             Phase::Handing { term, stage } => self.step_handing(term, stage),
             Phase::SteppingDown { .. } | Phase::Stopped => false,
@@ -358,7 +387,9 @@ impl Machine {
             }
         }
         if self.phase == Phase::Standby {
-            match self.evidence.poll(self.now.mono_ms) {
+            let (now_ms, timers) = (self.now.mono_ms, self.config.timers);
+            let heard_ms = self.heard_until_ms();
+            match self.evidence.poll(now_ms, &timers, heard_ms) {
                 Ok(term) => self.push(Action::ProbeLock { term }),
                 Err(due_ms) => self.wake(due_ms),
             }

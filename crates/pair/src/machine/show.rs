@@ -1,6 +1,6 @@
 //! The view of a side, computed from its state and published when it changed.
 
-use super::{Action, Gap, Machine, Phase, RecordState, Role, View, Waiting, Work};
+use super::{Action, Gap, LinkView, Machine, Phase, RecordState, Role, View, Waiting, Work};
 use crate::Record;
 
 impl Machine {
@@ -28,7 +28,7 @@ impl Machine {
             side: self.config.side,
             role: self.role(),
             since_unix_ms: self.role_since_unix_ms,
-            settled: serves || self.is_settled_standby(),
+            settled: (serves && !self.is_holding()) || self.is_settled_standby(),
             ports_open: serves,
             pair: record.map(|record| record.pair.clone()),
             epoch: record.map_or(0, |record| record.epoch),
@@ -43,8 +43,19 @@ impl Machine {
             stopped: record.and_then(|record| record.stopped),
             locks: record.and_then(|record| record.locks),
             peer: self.peer.clone(),
+            link: self.link_view(),
+            active_heard: self.is_active_heard(),
             why: waiting.to_string(),
             waiting,
+        }
+    }
+
+    fn link_view(&self) -> LinkView {
+        let (peer, trouble) = self.contact.shown();
+        LinkView {
+            connected: peer.map(|(inc, _)| inc),
+            since_unix_ms: peer.map(|(_, since_ms)| since_ms),
+            trouble: trouble.map(str::to_owned),
         }
     }
 
@@ -55,6 +66,7 @@ impl Machine {
             Phase::Standby | Phase::SteppingDown { .. } => Role::Standby,
             Phase::Attempting { .. } => Role::Attempting,
             Phase::Preparing { .. } => Role::Preparing,
+            Phase::Serving { .. } if self.is_holding() => Role::Holding,
             Phase::Serving { .. } => Role::Serving,
             Phase::Handing { .. } => Role::Handing,
             Phase::Stopped => Role::Stopped,

@@ -4,14 +4,16 @@
 //! The tail of the history is read only after every replaced term is fenced: whatever an old active
 //! adds later it cannot acknowledge (rule 3).
 
+use super::gate::Gate;
 use super::lane::Purpose;
-use super::standby::Verdict;
+use super::verdict::Verdict;
 use super::{
-    Action, Attempt, ExitReason, Machine, Notice, Phase, Preparation, SteppingDown, Waiting,
+    Action, Attempt, Consent, Damping, ExitReason, Gap, Machine, Notice, Phase, Preparation,
+    SteppingDown, Waiting, Work,
 };
-use crate::{Cause, Holder, Taker, Term};
+use crate::{Cause, Holder, Locks, Taker, Term};
 
-#[cfg(test)]
+#[cfg(feature = "broken-rules")]
 use crate::Record;
 
 impl Machine {
@@ -30,14 +32,13 @@ impl Machine {
             return false;
         }
         // Everything is checked anew, on the record that the write will replace (A3).
-        let Verdict::Take { .. } = self.verdict() else {
+        let Verdict::Take { path, .. } = self.verdict() else {
             return self.give_up(term);
         };
         let Some(newest) = self.good_record() else {
             return self.give_up(term);
         };
         let epoch = newest.record.epoch + 1;
-        #[cfg(test)]
         let epoch = self.broken_epoch(epoch);
         if epoch != term.epoch {
             return self.give_up(term);
@@ -50,13 +51,14 @@ impl Machine {
                 pod: self.config.process.clone(),
                 boot: self.config.boot_id.clone(),
             },
+            path,
             cause: cause.clone(),
             at_unix_ms: self.now.unix_ms,
-            saw_lock_refused: self.evidence.last_alive_ms().is_some(),
+            saw_lock_refused: self.evidence.locks_seen() == Some(Locks::Seen),
         };
         let wid = self.next_wid();
         let next = record.takeover(taker, wid);
-        #[cfg(test)]
+        #[cfg(feature = "broken-rules")]
         let next = Record { epoch, ..next };
         self.cas(Purpose::Takeover, version, next);
         let stage = Attempt::Writing;
@@ -113,6 +115,8 @@ impl Machine {
             .map(|record| record.unfenced.clone())
             .unwrap_or_default();
         let replaced = unfenced.last().copied();
+        self.consent = Consent::default();
+        self.damping = Damping::default();
         self.handover.let_go = None;
         self.handover.noticed = None;
         self.asking.asked = None;
@@ -138,7 +142,9 @@ impl Machine {
         *stage = match done {
             Preparation::Fencing => Preparation::Loading,
             Preparation::Loading => Preparation::Sealing,
-            Preparation::Sealing | Preparation::Starting => Preparation::Starting,
+            Preparation::Sealing | Preparation::Starting | Preparation::Gating => {
+                Preparation::Starting
+            }
         };
         let (term, stage) = (*term, *stage);
         self.push_preparation(term, stage);
@@ -155,15 +161,24 @@ impl Machine {
             }
             Preparation::Loading => Action::LoadHistory {
                 term,
-                at_least: None,
+                at_least: self.known_of_replaced(),
             },
             Preparation::Sealing => Action::Seal { term },
             Preparation::Starting => Action::StartTerm { term },
+            Preparation::Gating => return,
         };
         self.push(action);
     }
 
-    pub(super) fn step_preparing(&mut self, term: Term) -> bool {
+    /// What the holder of the replaced term said was on its disk. Of earlier terms nothing is known
+    /// that a seal does not say.
+    fn known_of_replaced(&self) -> Option<(Term, u64)> {
+        let replaced = self.record()?.unfenced.last().copied()?;
+        let heard = self.contact.holder_head();
+        heard.filter(|(term, entries)| *term == replaced && *entries > 0)
+    }
+
+    pub(super) fn step_preparing(&mut self, term: Term, stage: Preparation) -> bool {
         let cause = self
             .record()
             .and_then(|record| record.last.clone())
@@ -180,6 +195,36 @@ impl Machine {
             return true;
         }
         self.recreate_record();
+        if stage != Preparation::Gating {
+            return false;
+        }
+        // The term's start passes the gate like everything else (rule 2; I4).
+        if let Gate::Passes { .. } = self.gate(term) {
+            self.serve(term);
+            return true;
+        }
+        self.waiting = Waiting::Consent {
+            side: self.config.side.other(),
+        };
+        self.tend_members(term, false);
         false
+    }
+
+    /// The term's start has passed the gate.
+    fn serve(&mut self, term: Term) {
+        let Phase::Preparing { gap_from_ms, .. } = self.phase else {
+            return;
+        };
+        self.consent.gating_ms = None;
+        self.become_phase(Phase::Serving {
+            term,
+            gap: Gap::Open {
+                from_ms: gap_from_ms,
+            },
+            work: Work::Clients,
+        });
+        self.push(Action::OpenPorts { term });
+        // Whoever takes this term over meets no cold start: this process was the active.
+        self.evidence.met_active = true;
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::PeerInfo;
-use crate::{Cause, Holder, Locks, Member, Refused, Side, Transition, Wanted};
+use crate::{Cause, Holder, Incarnation, Locks, Member, Refused, Side, Transition, Wanted};
 
 /// What one side shows of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,10 +42,25 @@ pub struct View {
     pub locks: Option<Locks>,
     /// What the other side's file says.
     pub peer: Option<PeerInfo>,
+    /// The link to the other side.
+    pub link: LinkView,
+    /// Whether the recorded active, another process, was heard over it within `lost_after`.
+    pub active_heard: bool,
     /// What this side waits for.
     pub waiting: Waiting,
     /// The same as a sentence for people.
     pub why: String,
+}
+
+/// The link as one side sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LinkView {
+    /// The connected process of the other side.
+    pub connected: Option<Incarnation>,
+    /// When that connection was made, in milliseconds since 1970.
+    pub since_unix_ms: Option<u64>,
+    /// Why there is none, as far as that is known.
+    pub trouble: Option<String>,
 }
 
 /// What a side does in its pair.
@@ -68,6 +83,13 @@ pub enum Role {
     Handing,
     /// Is about to end its process.
     Stopped,
+}
+
+impl Role {
+    /// Whether a process in this role holds the current term.
+    pub const fn holds(self) -> bool {
+        matches!(self, Self::Preparing | Self::Serving | Self::Holding)
+    }
 }
 
 impl fmt::Display for Role {
@@ -110,6 +132,28 @@ pub enum Waiting {
     HolderEnds {
         /// The active's side.
         holder: Side,
+    },
+    /// The end of the active's process, or its silence: this side is a member of `in_sync`.
+    HolderLost {
+        /// The active's side.
+        holder: Side,
+        /// Silence until it takes over, in milliseconds.
+        silence_ms: u64,
+    },
+    /// The other side's promise, or its removal from the record; until then nothing is answered.
+    Consent {
+        /// The other side.
+        side: Side,
+    },
+    /// The other side's word that it still follows: the record is missing.
+    Still {
+        /// The other side.
+        side: Side,
+    },
+    /// The side that a person forced.
+    Forced {
+        /// That side.
+        side: Side,
     },
     /// The other side, which has the first right at a cold start.
     ColdStart {
@@ -162,6 +206,24 @@ impl fmt::Display for Waiting {
             }
             Self::Ports(error) => write!(f, "cannot take over: {error}"),
             Self::HolderEnds { .. } => write!(f, "takes over when the active's process ends"),
+            Self::HolderLost { silence_ms, .. } => write!(
+                f,
+                "takes over when the active's process ends or is silent for {silence_ms} ms"
+            ),
+            Self::Consent { side } => write!(
+                f,
+                "answers nobody: the {side} may take over and is silent; waits for its word, or for \
+                 the arbiter to remove it"
+            ),
+            Self::Still { side } => write!(
+                f,
+                "the pair record is missing: waits for the {side} to say that it still follows, \
+                 then writes it again"
+            ),
+            Self::Forced { side } => write!(
+                f,
+                "waits for the {side}, which a person has forced to take over"
+            ),
             Self::ColdStart { first } => {
                 write!(
                     f,

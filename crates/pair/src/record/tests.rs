@@ -1,3 +1,4 @@
+use super::writes::{MAX_REASON_CHARS, MAX_UNFENCED};
 use super::*;
 
 fn inc(byte: u8) -> Incarnation {
@@ -12,6 +13,7 @@ fn taker(side: Side, byte: u8) -> Taker {
             pod: None,
             boot: None,
         },
+        path: TakerPath::Proof,
         cause: Cause::ProcessEnded,
         at_unix_ms: 1_000,
         saw_lock_refused: false,

@@ -2,17 +2,16 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::chance::Chance;
-use super::store::{History, Store};
-use crate::machine::broken::Broken;
-use crate::{
-    Action, Config, Failback, Incarnation, Input, Machine, Mode, Now, PeerInfo, Record, Role, Side,
-    Term, Timers, Versioned,
+use crate::chance::Chance;
+use crate::store::{History, Store};
+use pair::{
+    Action, BrokenRule, Config, Failback, Incarnation, Input, Machine, Mode, Now, PeerInfo, Record,
+    Role, Side, Term, Timers, Versioned,
 };
 
 /// A rule of the driver or of the machine that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mutation {
+pub enum Mutation {
     /// The mark is not looked at.
     GateWithoutMark,
     /// The mark is read before the fsync returns.
@@ -24,12 +23,12 @@ pub(super) enum Mutation {
     /// Only the terms that the record lists are fenced, whatever else lies in the store.
     FencesOnlyListed,
     /// The machine goes on in the epoch it finds.
-    Machine(Broken),
+    Machine(BrokenRule),
 }
 
 /// How the arbiter behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Arbiter {
+pub(crate) enum Arbiter {
     /// It answers.
     Answers,
     /// It does nothing and gives no definite answer.
@@ -44,10 +43,10 @@ pub(super) enum Arbiter {
 
 /// Settings of a side's process in the world.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Setup {
-    pub(super) failback: Failback,
-    pub(super) allow_failback: bool,
-    pub(super) failover_on_shutdown: bool,
+pub(crate) struct Setup {
+    pub(crate) failback: Failback,
+    pub(crate) allow_failback: bool,
+    pub(crate) failover_on_shutdown: bool,
 }
 
 impl Default for Setup {
@@ -61,27 +60,27 @@ impl Default for Setup {
 }
 
 /// One process.
-pub(super) struct Process {
-    pub(super) id: u8,
-    pub(super) machine: Machine,
-    pub(super) frozen_until_ms: u64,
-    pub(super) wake_ms: Option<u64>,
+pub(crate) struct Process {
+    pub(crate) id: u8,
+    pub(crate) machine: Machine,
+    pub(crate) frozen_until_ms: u64,
+    pub(crate) wake_ms: Option<u64>,
     /// Steps not begun yet; the first is under way if `step_under_way`.
-    pub(super) steps: VecDeque<Action>,
-    pub(super) step_under_way: bool,
+    pub(crate) steps: VecDeque<Action>,
+    pub(crate) step_under_way: bool,
     /// Grows with every `DropState`: what was begun before ends unanswered.
-    pub(super) generation: u64,
-    pub(super) history: History,
+    pub(crate) generation: u64,
+    pub(crate) history: History,
     /// Entries written to the own log, on disk or not.
-    pub(super) written: u64,
-    pub(super) unsynced: u64,
-    pub(super) open: bool,
-    pub(super) shown: String,
+    pub(crate) written: u64,
+    pub(crate) unsynced: u64,
+    pub(crate) open: bool,
+    pub(crate) shown: String,
 }
 
 /// Something that happens at a time.
 #[derive(Clone, Debug)]
-pub(super) enum Event {
+pub(crate) enum Event {
     /// A process learns something.
     Learn {
         side: Side,
@@ -101,7 +100,7 @@ pub(super) enum Event {
 
 /// An operation on what lies outside the processes.
 #[derive(Clone, Debug)]
-pub(super) enum Effect {
+pub(crate) enum Effect {
     Arbiter(Action),
     Lock(Action),
     Step(Action),
@@ -126,37 +125,37 @@ pub(super) enum Effect {
     clippy::struct_excessive_bools,
     reason = "independent switches of a test"
 )]
-pub(super) struct World {
-    pub(super) now_ms: u64,
-    pub(super) store: Store,
-    pub(super) record: Option<Versioned>,
+pub(crate) struct World {
+    pub(crate) now_ms: u64,
+    pub(crate) store: Store,
+    pub(crate) record: Option<Versioned>,
     /// Every record there ever was, in the order in which they were written.
-    pub(super) records: Vec<Versioned>,
-    pub(super) arbiter: Arbiter,
+    pub(crate) records: Vec<Versioned>,
+    pub(crate) arbiter: Arbiter,
     /// The next write's answer is lost, once.
-    pub(super) mute_once: bool,
-    pub(super) locks_work: bool,
+    pub(crate) mute_once: bool,
+    pub(crate) locks_work: bool,
     /// Whether a test of a lock comes back with an answer.
-    pub(super) locks_answer: bool,
-    pub(super) same_boot: bool,
-    pub(super) ports_free: bool,
+    pub(crate) locks_answer: bool,
+    pub(crate) same_boot: bool,
+    pub(crate) ports_free: bool,
     /// How long the last work before a handover takes.
-    pub(super) drain_ms: u64,
+    pub(crate) drain_ms: u64,
     /// Whether the instances know the pair's node ID before they read a record.
-    pub(super) pair_known: bool,
-    pub(super) timers: Timers,
-    pub(super) mutation: Option<Mutation>,
-    pub(super) trace: Option<Vec<String>>,
-    pub(super) chance: Chance,
-    pub(super) processes: BTreeMap<Side, Process>,
-    pub(super) side_files: BTreeMap<Side, PeerInfo>,
+    pub(crate) pair_known: bool,
+    pub(crate) timers: Timers,
+    pub(crate) mutation: Option<Mutation>,
+    pub(crate) trace: Option<Vec<String>>,
+    pub(crate) chance: Chance,
+    pub(crate) processes: BTreeMap<Side, Process>,
+    pub(crate) side_files: BTreeMap<Side, PeerInfo>,
     queue: BTreeMap<(u64, u64), Event>,
     queued: u64,
     started: u8,
 }
 
 impl World {
-    pub(super) fn new(chance: Chance) -> Self {
+    pub(crate) fn new(chance: Chance) -> Self {
         Self {
             now_ms: 0,
             store: Store::default(),
@@ -182,7 +181,7 @@ impl World {
         }
     }
 
-    pub(super) fn log(&mut self, line: impl FnOnce() -> String) {
+    pub(crate) fn log(&mut self, line: impl FnOnce() -> String) {
         let now_ms = self.now_ms;
         if let Some(trace) = &mut self.trace {
             trace.push(format!(
@@ -194,18 +193,18 @@ impl World {
         }
     }
 
-    pub(super) fn is_running(&self, side: Side) -> bool {
+    pub(crate) fn is_running(&self, side: Side) -> bool {
         self.processes.contains_key(&side)
     }
 
-    pub(super) fn role(&self, side: Side) -> Option<Role> {
+    pub(crate) fn role(&self, side: Side) -> Option<Role> {
         self.processes
             .get(&side)
             .map(|process| process.machine.view().role)
     }
 
     /// Starts a side's process, unless it runs.
-    pub(super) fn start(&mut self, side: Side, setup: Setup) {
+    pub(crate) fn start(&mut self, side: Side, setup: Setup) {
         if self.is_running(side) {
             return;
         }
@@ -219,7 +218,7 @@ impl World {
             timers: self.timers,
             failback: setup.failback,
             allow_failback: setup.allow_failback,
-            lock: crate::LockPolicy::Record,
+            lock: pair::LockPolicy::Record,
             failover_on_shutdown: setup.failover_on_shutdown,
             boot_id: Some(if self.same_boot {
                 "boot".into()
@@ -231,7 +230,7 @@ impl World {
         };
         let mut machine = Machine::new(config, self.now()).unwrap();
         if let Some(Mutation::Machine(broken)) = self.mutation {
-            machine.broken = Some(broken);
+            machine.break_rule(broken);
         }
         self.log(|| format!("{side:<7} starts as process {id}"));
         let process = Process {
@@ -253,7 +252,7 @@ impl World {
     }
 
     /// A client writes to a side; refused unless its ports are open.
-    pub(super) fn client_writes(&mut self, side: Side) {
+    pub(crate) fn client_writes(&mut self, side: Side) {
         let latency_ms = self.chance.latency_ms();
         let Some(process) = self.processes.get_mut(&side) else {
             return;
@@ -285,7 +284,7 @@ impl World {
     }
 
     /// Lets time pass.
-    pub(super) fn run_until(&mut self, until_ms: u64) {
+    pub(crate) fn run_until(&mut self, until_ms: u64) {
         while let Some(entry) = self.queue.first_entry() {
             let at_ms = entry.key().0;
             if at_ms > until_ms {
@@ -305,12 +304,12 @@ impl World {
         }
     }
 
-    pub(super) fn at(&mut self, at_ms: u64, event: Event) {
+    pub(crate) fn at(&mut self, at_ms: u64, event: Event) {
         self.queued += 1;
         self.queue.insert((at_ms, self.queued), event);
     }
 
-    pub(super) fn effect(&mut self, side: Side, in_ms: u64, effect: Effect) {
+    pub(crate) fn effect(&mut self, side: Side, in_ms: u64, effect: Effect) {
         let Some(process) = self.processes.get(&side) else {
             return;
         };
@@ -326,7 +325,7 @@ impl World {
         );
     }
 
-    pub(super) fn answer(&mut self, side: Side, id: u8, input: Input) {
+    pub(crate) fn answer(&mut self, side: Side, id: u8, input: Input) {
         let in_ms = self.chance.latency_ms();
         self.at(
             self.now_ms + in_ms,
@@ -338,7 +337,7 @@ impl World {
         );
     }
 
-    pub(super) fn process(&mut self, side: Side, id: u8) -> Option<&mut Process> {
+    pub(crate) fn process(&mut self, side: Side, id: u8) -> Option<&mut Process> {
         self.processes
             .get_mut(&side)
             .filter(|process| process.id == id)
@@ -388,7 +387,7 @@ impl World {
         }
     }
 
-    pub(super) fn learn(&mut self, side: Side, id: u8, input: Input) {
+    pub(crate) fn learn(&mut self, side: Side, id: u8, input: Input) {
         let now = self.now();
         if let Some(process) = self.process(side, id) {
             process.machine.handle(now, input);
@@ -478,7 +477,7 @@ impl World {
         self.effect(side, in_ms, Effect::Step(action));
     }
 
-    pub(super) fn step_done(&mut self, side: Side, id: u8, answer: Option<Input>) {
+    pub(crate) fn step_done(&mut self, side: Side, id: u8, answer: Option<Input>) {
         if let Some(process) = self.process(side, id) {
             process.step_under_way = false;
             if let Some(answer) = answer {

@@ -1,13 +1,13 @@
 //! What each operation does to the arbiter, the locks and the store.
 
-use super::world::{Arbiter, Effect, Event, Mutation, World};
-use crate::{
+use crate::world::{Arbiter, Effect, Event, Mutation, World};
+use pair::{
     Action, CasDone, Incarnation, Input, LockState, Mark, PeerInfo, Record, RecordRead, Side,
     StoreFacts, Term, Versioned,
 };
 
 impl World {
-    pub(super) fn arbitrate(&mut self, side: Side, id: u8, action: &Action) {
+    pub(crate) fn arbitrate(&mut self, side: Side, id: u8, action: &Action) {
         if self.arbiter == Arbiter::Hangs {
             return self.effect(side, 100, Effect::Arbiter(action.clone()));
         }
@@ -58,7 +58,7 @@ impl World {
         Input::CasDone(CasDone::Won { version })
     }
 
-    pub(super) fn test_locks(&mut self, side: Side, id: u8, action: &Action) {
+    pub(crate) fn test_locks(&mut self, side: Side, id: u8, action: &Action) {
         let answer = match action {
             Action::ProbeLock { term } => {
                 let lock = match self.store.probe(*term) {
@@ -75,7 +75,7 @@ impl World {
     }
 
     #[expect(clippy::too_many_lines, reason = "one short arm for each step")]
-    pub(super) fn take_step(&mut self, side: Side, id: u8, action: Action) {
+    pub(crate) fn take_step(&mut self, side: Side, id: u8, action: Action) {
         let mutation = self.mutation;
         let in_ms = self.chance.latency_ms();
         let answer = match action {
@@ -205,7 +205,7 @@ impl World {
     }
 
     /// Marks one term after the other; a process can stop between any two.
-    pub(super) fn fence(&mut self, side: Side, id: u8, term: Term, mut terms: Vec<Term>) {
+    pub(crate) fn fence(&mut self, side: Side, id: u8, term: Term, mut terms: Vec<Term>) {
         if terms.is_empty() {
             return self.step_done(
                 side,
@@ -221,7 +221,7 @@ impl World {
         self.effect(side, in_ms, Effect::Fence { term, terms });
     }
 
-    pub(super) fn sync(&mut self, side: Side, id: u8, term: Term, entries: u64, start: bool) {
+    pub(crate) fn sync(&mut self, side: Side, id: u8, term: Term, entries: u64, start: bool) {
         self.store.sync(term, entries);
         if self.mutation == Some(Mutation::MarkBeforeSync) && !start {
             // The mark was read before.
@@ -239,7 +239,7 @@ impl World {
         );
     }
 
-    pub(super) fn read_mark(
+    pub(crate) fn read_mark(
         &mut self,
         side: Side,
         id: u8,

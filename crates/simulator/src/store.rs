@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::Term;
+use pair::Term;
 
 /// What a term builds on: logs and how much of each.
-pub(super) type History = BTreeMap<Term, u64>;
+pub(crate) type History = BTreeMap<Term, u64>;
 
 /// A term file.
 #[derive(Clone, Debug)]
@@ -16,7 +16,7 @@ struct TermFile {
 
 /// The store both sides open.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Store {
+pub(crate) struct Store {
     files: BTreeMap<Term, TermFile>,
     /// Entries of each term's own log that are on disk.
     durable: BTreeMap<Term, u64>,
@@ -26,34 +26,34 @@ pub(super) struct Store {
     /// Terms that served, with what they built on.
     served: BTreeMap<Term, History>,
     /// What should never happen, and did.
-    pub(super) violations: Vec<String>,
+    pub(crate) violations: Vec<String>,
 }
 
 impl Store {
     /// The highest epoch that ever wrote.
-    pub(super) fn newest_epoch(&self) -> u64 {
+    pub(crate) fn newest_epoch(&self) -> u64 {
         let terms = self.durable.keys().chain(self.seals.keys());
         terms.map(|term| term.epoch).max().unwrap_or(0)
     }
 
     /// The terms below this one whose files are there.
-    pub(super) fn files_below(&self, own: Term) -> Vec<Term> {
+    pub(crate) fn files_below(&self, own: Term) -> Vec<Term> {
         let terms = self.files.keys().copied();
         terms.filter(|term| term.epoch < own.epoch).collect()
     }
 
     /// A term above this one whose file is there.
-    pub(super) fn file_above(&self, own: Term) -> Option<Term> {
+    pub(crate) fn file_above(&self, own: Term) -> Option<Term> {
         let mut terms = self.files.keys().copied();
         terms.find(|term| term.epoch > own.epoch)
     }
 
     /// Data of a term nobody knows any more.
-    pub(super) fn old_data(&mut self, term: Term) {
+    pub(crate) fn old_data(&mut self, term: Term) {
         self.durable.insert(term, 1);
     }
 
-    pub(super) fn create(&mut self, term: Term, process: u8) -> bool {
+    pub(crate) fn create(&mut self, term: Term, process: u8) -> bool {
         if self.files.contains_key(&term) {
             return false;
         }
@@ -67,18 +67,18 @@ impl Store {
         true
     }
 
-    pub(super) fn delete(&mut self, term: Term) {
+    pub(crate) fn delete(&mut self, term: Term) {
         self.files.remove(&term);
     }
 
-    pub(super) fn close(&mut self, term: Term) {
+    pub(crate) fn close(&mut self, term: Term) {
         if let Some(file) = self.files.get_mut(&term) {
             file.locked_by = None;
         }
     }
 
     /// A process ended, or its locks were lost.
-    pub(super) fn unlock_all(&mut self, process: u8) {
+    pub(crate) fn unlock_all(&mut self, process: u8) {
         for file in self
             .files
             .values_mut()
@@ -89,29 +89,29 @@ impl Store {
     }
 
     /// Whether the lock is held; nothing if there is no file.
-    pub(super) fn probe(&self, term: Term) -> Option<bool> {
+    pub(crate) fn probe(&self, term: Term) -> Option<bool> {
         self.files.get(&term).map(|file| file.locked_by.is_some())
     }
 
-    pub(super) fn fence(&mut self, term: Term) {
+    pub(crate) fn fence(&mut self, term: Term) {
         if let Some(file) = self.files.get_mut(&term) {
             file.fenced = true;
         }
     }
 
     /// The mark; nothing if there is no file.
-    pub(super) fn mark(&self, term: Term) -> Option<bool> {
+    pub(crate) fn mark(&self, term: Term) -> Option<bool> {
         self.files.get(&term).map(|file| file.fenced)
     }
 
     /// An fsync: so many entries of the term's log are on disk.
-    pub(super) fn sync(&mut self, term: Term, entries: u64) {
+    pub(crate) fn sync(&mut self, term: Term, entries: u64) {
         let durable = self.durable.entry(term).or_default();
         *durable = entries.max(*durable);
     }
 
     /// What a taker reads: the newest older seal, and its term's own log to the end.
-    pub(super) fn load(&self, own: Term) -> History {
+    pub(crate) fn load(&self, own: Term) -> History {
         let older = self
             .seals
             .iter()
@@ -126,7 +126,7 @@ impl Store {
     }
 
     /// Seals an epoch, unless another term has.
-    pub(super) fn seal(&mut self, own: Term, history: History) -> bool {
+    pub(crate) fn seal(&mut self, own: Term, history: History) -> bool {
         let taken = self
             .seals
             .keys()
@@ -138,7 +138,7 @@ impl Store {
     }
 
     /// A term starts serving: I1 and I4.
-    pub(super) fn serve(&mut self, own: Term) {
+    pub(crate) fn serve(&mut self, own: Term) {
         let history = self.seals.get(&own).cloned().unwrap_or_default();
         for (term, acknowledged) in &self.acknowledged {
             let kept = history.get(term).copied().unwrap_or(0);
@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// Clients are told: I2, and nothing that is not on disk.
-    pub(super) fn acknowledge(&mut self, term: Term, up_to: u64) {
+    pub(crate) fn acknowledge(&mut self, term: Term, up_to: u64) {
         let on_disk = self.durable.get(&term).copied().unwrap_or(0);
         if up_to > on_disk {
             self.violations.push(format!(
@@ -179,12 +179,12 @@ impl Store {
     }
 
     /// How many entries were acknowledged in all.
-    pub(super) fn acknowledged(&self) -> u64 {
+    pub(crate) fn acknowledged(&self) -> u64 {
         self.acknowledged.values().sum()
     }
 
     /// How many terms served.
-    pub(super) fn terms_served(&self) -> usize {
+    pub(crate) fn terms_served(&self) -> usize {
         self.served.len()
     }
 }

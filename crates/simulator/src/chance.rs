@@ -2,22 +2,22 @@
 
 /// A source of luck: the same seed gives the same world.
 #[derive(Clone, Debug)]
-pub(super) struct Chance {
+pub(crate) struct Chance {
     /// Nothing: everything takes one millisecond and nothing goes wrong.
     state: Option<u64>,
 }
 
 impl Chance {
-    pub(super) const fn none() -> Self {
+    pub(crate) const fn none() -> Self {
         Self { state: None }
     }
 
-    pub(super) const fn seeded(seed: u64) -> Self {
+    pub(crate) const fn seeded(seed: u64) -> Self {
         Self { state: Some(seed) }
     }
 
     /// A number below the limit (splitmix64); zero without luck.
-    pub(super) fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         let Some(state) = &mut self.state else {
             return 0;
         };
@@ -29,12 +29,12 @@ impl Chance {
     }
 
     /// Whether something happens that happens so often in a hundred.
-    pub(super) fn percent(&mut self, often: u64) -> bool {
+    pub(crate) fn percent(&mut self, often: u64) -> bool {
         self.state.is_some() && self.below(100) < often
     }
 
     /// How long something takes: mostly little, at times long.
-    pub(super) fn latency_ms(&mut self) -> u64 {
+    pub(crate) fn latency_ms(&mut self) -> u64 {
         if self.state.is_none() {
             return 1;
         }

@@ -1,11 +1,11 @@
 //! The story of a world, line by line.
 
-use super::world::World;
-use crate::{Action, Record, Side, Term};
+use crate::world::World;
+use pair::{Action, Record, Side, Term};
 
 impl World {
     /// Adds what a side does to the story; what happens all the time is left out.
-    pub(super) fn show(&mut self, side: Side, action: &Action) {
+    pub(crate) fn show(&mut self, side: Side, action: &Action) {
         if self.trace.is_none() {
             return;
         }
@@ -58,7 +58,7 @@ fn name(term: Term) -> String {
 }
 
 /// A record in a few words.
-pub(super) fn summary(record: &Record) -> String {
+pub(crate) fn summary(record: &Record) -> String {
     let holder = record.holder.as_ref();
     let mut text = match holder {
         None => format!("epoch {} nobody", record.epoch),

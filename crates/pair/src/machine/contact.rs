@@ -1,0 +1,246 @@
+//! What this process has heard over the link, and what it has promised there.
+//!
+//! It must never take a closed connection, or silence alone, for the end of a term: silence counts
+//! only together with a membership and with promises that ran out (rule 3).
+
+use crate::{Beat, Grant, Incarnation, Locks, Record, Resign, Term, Timers};
+
+/// The link as this process sees it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Contact {
+    /// The connected process.
+    peer: Option<Peer>,
+    /// Why there is none, as far as that is known.
+    trouble: Option<String>,
+    /// Number of the last beat sent.
+    sent: u64,
+    next_beat_ms: u64,
+    /// The last word of a holder in its term.
+    holder: Option<HolderHeard>,
+    /// The newest term whose own holder said that it is over, and since when, on this clock, it had
+    /// accepted nothing new.
+    resigned: Option<(Term, u64)>,
+    /// A question for a promise that is not answered yet: the record may have to be read first.
+    asked: Option<(Incarnation, Term, u64)>,
+    /// The end of every promise this process ever gave.
+    grant_end_ms: u64,
+}
+
+/// The connected process of the other side.
+#[derive(Clone, Debug)]
+struct Peer {
+    inc: Incarnation,
+    since_unix_ms: u64,
+    heard_ms: u64,
+    beat: Option<Beat>,
+    leaves: bool,
+}
+
+/// The last word of a holder.
+#[derive(Clone, Copy, Debug)]
+struct HolderHeard {
+    term: Term,
+    at_ms: u64,
+    head: u64,
+}
+
+impl Contact {
+    /// A process is connected.
+    pub(super) fn up(&mut self, peer: Incarnation, now_ms: u64, unix_ms: u64) {
+        self.peer = Some(Peer {
+            inc: peer,
+            since_unix_ms: unix_ms,
+            heard_ms: now_ms,
+            beat: None,
+            leaves: false,
+        });
+        self.trouble = None;
+        self.next_beat_ms = 0;
+    }
+
+    /// Its connection is closed.
+    pub(super) fn down(&mut self, peer: Incarnation) {
+        if self.peer.as_ref().is_some_and(|it| it.inc == peer) {
+            self.peer = None;
+        }
+    }
+
+    /// There is no link, for this reason.
+    pub(super) fn troubled(&mut self, why: String) {
+        if self.peer.is_none() {
+            self.trouble = Some(why);
+        }
+    }
+
+    /// Something was heard of that process; false if it is not the connected one.
+    pub(super) fn heard(&mut self, peer: Incarnation, now_ms: u64) -> bool {
+        match &mut self.peer {
+            Some(it) if it.inc == peer => {
+                it.heard_ms = now_ms;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Takes a beat of the connected process. Older ones than the newest only count as heard.
+    pub(super) fn took_beat(&mut self, beat: Beat, now_ms: u64) {
+        let Some(peer) = &mut self.peer else { return };
+        if let (true, Some(term)) = (beat.role.holds(), beat.term) {
+            let head = match self.holder {
+                Some(before) if before.term == term => before.head.max(beat.head),
+                Some(_) | None => beat.head,
+            };
+            self.holder = Some(HolderHeard {
+                term,
+                at_ms: now_ms,
+                head,
+            });
+            if let Some(ask_ms) = beat.ask_ms {
+                self.asked = Some((peer.inc, term, ask_ms));
+            }
+        }
+        if peer.beat.as_ref().is_none_or(|newest| newest.n < beat.n) {
+            peer.beat = Some(beat);
+        }
+    }
+
+    /// The connected process says that it is about to end.
+    pub(super) fn leaves(&mut self) {
+        if let Some(peer) = &mut self.peer {
+            peer.leaves = true;
+        }
+    }
+
+    /// A holder says that its own term is over.
+    pub(super) fn resigned(&mut self, resign: Resign, now_ms: u64) {
+        let newer = self
+            .resigned
+            .is_none_or(|(term, _)| term.epoch < resign.term.epoch);
+        if newer {
+            self.resigned = Some((resign.term, now_ms.saturating_sub(resign.idle_ms)));
+        }
+    }
+
+    /// The connected process, when its connection was made, and why there is none.
+    pub(super) fn shown(&self) -> (Option<(Incarnation, u64)>, Option<&str>) {
+        let peer = self
+            .peer
+            .as_ref()
+            .map(|peer| (peer.inc, peer.since_unix_ms));
+        (peer, self.trouble.as_deref())
+    }
+
+    /// The connected process.
+    pub(super) fn peer(&self) -> Option<Incarnation> {
+        self.peer.as_ref().map(|peer| peer.inc)
+    }
+
+    /// The newest beat of the connected process, unless it is about to end.
+    pub(super) fn beat(&self) -> Option<&Beat> {
+        let peer = self.peer.as_ref().filter(|peer| !peer.leaves)?;
+        peer.beat.as_ref()
+    }
+
+    /// Whether this process is connected, not about to end, and was heard within two beats.
+    pub(super) fn is_live(&self, inc: Incarnation, now_ms: u64, timers: &Timers) -> bool {
+        self.live_until(timers)
+            .is_some_and(|until_ms| now_ms < until_ms)
+            && self.peer() == Some(inc)
+            && !self.is_leaving()
+    }
+
+    /// Until when the connected process counts as heard without a further word of it.
+    pub(super) fn live_until(&self, timers: &Timers) -> Option<u64> {
+        let peer = self.peer.as_ref()?;
+        Some(peer.heard_ms + 2 * timers.beat_ms)
+    }
+
+    /// Whether the connected process is about to end.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.leaves)
+    }
+
+    /// When the holder of this term was last heard.
+    pub(super) fn holder_heard_ms(&self, term: Term) -> Option<u64> {
+        self.holder
+            .filter(|heard| heard.term == term)
+            .map(|heard| heard.at_ms)
+    }
+
+    /// The last holder heard: its term, and how much of its log it said was on disk.
+    pub(super) fn holder_head(&self) -> Option<(Term, u64)> {
+        self.holder.map(|heard| (heard.term, heard.head))
+    }
+
+    /// Since when a term is over by its own holder's word.
+    pub(super) fn resigned_ms(&self, of: Term) -> Option<u64> {
+        self.resigned
+            .filter(|(term, _)| *term == of)
+            .map(|(_, since_ms)| since_ms)
+    }
+
+    /// Answers an open question for a promise, if it is the holder of this record that asks.
+    pub(super) fn grant(
+        &mut self,
+        record: &Record,
+        grantor: Incarnation,
+        now_ms: u64,
+        promise_ms: u64,
+    ) -> Option<(Incarnation, Grant)> {
+        let (peer, term, asked_ms) = self.asked?;
+        if record.term() != Some(term) || peer != term.inc {
+            return None;
+        }
+        self.asked = None;
+        self.grant_end_ms = self.grant_end_ms.max(now_ms + promise_ms);
+        let grant = Grant {
+            asked_ms,
+            term,
+            grantor,
+            promise_ms,
+        };
+        Some((peer, grant))
+    }
+
+    /// The end of every promise this process ever gave.
+    pub(super) fn grant_end_ms(&self) -> u64 {
+        self.grant_end_ms
+    }
+
+    /// Whether a beat is due, or else when.
+    pub(super) fn poll_beat(&mut self, now_ms: u64, timers: &Timers) -> Result<Incarnation, u64> {
+        let Some(peer) = self.peer() else {
+            return Err(u64::MAX);
+        };
+        if self.next_beat_ms > now_ms {
+            return Err(self.next_beat_ms);
+        }
+        self.next_beat_ms = now_ms + timers.beat_ms;
+        self.sent += 1;
+        Ok(peer)
+    }
+
+    /// Something changed that the other side should know at once.
+    pub(super) fn beat_soon(&mut self) {
+        self.next_beat_ms = 0;
+    }
+
+    /// Number of the last beat sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// What the next beat echoes.
+    pub(super) fn echo(&self) -> u64 {
+        let beat = self.peer.as_ref().and_then(|peer| peer.beat.as_ref());
+        beat.map_or(0, |beat| beat.n)
+    }
+
+    /// What the connected standby, if it follows this term, has seen of its lock.
+    pub(super) fn locks_seen_by_follower(&self, term: Term) -> Option<Locks> {
+        self.beat()
+            .filter(|beat| beat.term == Some(term) && !beat.role.holds())
+            .and_then(|beat| beat.locks)
+    }
+}
