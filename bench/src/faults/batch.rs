@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use super::clock::{as_ms, now_us};
 use super::load::{Load, PRODUCERS};
 use super::measure::gaps;
-use super::network::{Cut, has_link, reset_link};
+use super::network::{Cut, reset_link};
 use super::overlap::Overlap;
 use super::results::{Ended, Line, Moments, Played};
 use super::sampler::Sampler;
@@ -226,10 +226,12 @@ impl Playing<'_> {
                 self.start_both(fault, in_order(fault.active_starts_first))
             }
             Kind::CutLink => {
-                self.note_if_no_link()?;
                 let cut = Cut::new(fault.direction)?;
                 pause(fault.lasts_ms);
-                cut.heal()
+                if cut.heal()? == 0 {
+                    self.notes.push("no packet was dropped".to_owned());
+                }
+                Ok(())
             }
             Kind::ResetLink => {
                 let ends = reset_link()?;
@@ -263,13 +265,6 @@ impl Playing<'_> {
         self.sides.start(first)?;
         pause(fault.apart_ms);
         self.sides.start(second)
-    }
-
-    fn note_if_no_link(&mut self) -> Result<()> {
-        if !has_link()? {
-            self.notes.push("no link to cut".to_owned());
-        }
-        Ok(())
     }
 }
 

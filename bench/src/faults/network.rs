@@ -23,38 +23,55 @@ impl Cut {
     /// Drops the packets of this direction from now on.
     pub(crate) fn new(direction: Direction) -> Result<Cut> {
         let [one, other] = LINK_PORTS;
-        let to = format!("tcp dport {{ {one}, {other} }} drop;");
-        let from = format!("tcp sport {{ {one}, {other} }} drop;");
+        let to = format!("tcp dport {{ {one}, {other} }} counter drop");
+        let from = format!("tcp sport {{ {one}, {other} }} counter drop");
         let rules = match direction {
-            Direction::Both => format!("{to} {from}"),
+            Direction::Both => format!("{to}\n{from}"),
             Direction::ToListener => to,
             Direction::FromListener => from,
         };
-        nft(&format!(
-            "table {TABLE} {{ chain input {{ type filter hook input priority 0; policy accept; {rules} }} }}\n"
-        ))?;
+        nft(
+            &["-f", "-"],
+            &format!(
+                "table {TABLE} {{\nchain input {{\ntype filter hook input priority 0; policy accept;\n{rules}\n}}\n}}\n"
+            ),
+        )?;
         Ok(Cut(()))
     }
 
-    /// Lets packets pass again.
-    pub(crate) fn heal(self) -> Result<()> {
+    /// Lets packets pass again; how many did not.
+    pub(crate) fn heal(self) -> Result<u64> {
+        let said = nft(&["list", "table", "inet", "faults"], "")?;
         std::mem::forget(self);
-        nft(&format!("delete table {TABLE}\n"))
+        remove()?;
+        Ok(packets(&said))
     }
 }
 
 impl Drop for Cut {
     fn drop(&mut self) {
         // Somebody gave up while the link was cut; the namespace ends soon, and the rules with it.
-        let _ = nft(&format!("delete table {TABLE}\n"));
+        let _ = remove();
     }
 }
 
-fn nft(script: &str) -> Result<()> {
+fn remove() -> Result<String> {
+    nft(&["delete", "table", "inet", "faults"], "")
+}
+
+/// The sum of all `counter packets N`.
+fn packets(said: &str) -> u64 {
+    said.split("packets ")
+        .skip(1)
+        .filter_map(|rest| rest.split(' ').next()?.parse::<u64>().ok())
+        .sum()
+}
+
+fn nft(arguments: &[&str], script: &str) -> Result<String> {
     let mut child = Command::new("nft")
-        .args(["-f", "-"])
+        .args(arguments)
         .stdin(Stdio::piped())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot start nft (Debian package nftables)")?;
@@ -64,11 +81,12 @@ fn nft(script: &str) -> Result<()> {
     let output = child.wait_with_output()?;
     if !output.status.success() {
         bail!(
-            "nft refuses {script:?}: {}",
+            "nft {} refuses {script:?}: {}",
+            arguments.join(" "),
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Resets every established connection of the link; how many ends of connections there were.
@@ -77,14 +95,6 @@ pub(crate) fn reset_link() -> Result<usize> {
     let ends = format!("sport = :{one} or dport = :{one} or sport = :{other} or dport = :{other}");
     let said = ss(&["-K", "-H", "-t", "-n", "state", "established", &ends])?;
     Ok(said.lines().filter(|line| !line.trim().is_empty()).count())
-}
-
-/// Whether both sides' links listen.
-pub(crate) fn has_link() -> Result<bool> {
-    let said = ss(&["-l", "-H", "-t", "-n"])?;
-    Ok(LINK_PORTS
-        .iter()
-        .all(|port| said.contains(&format!(":{port} "))))
 }
 
 fn ss(arguments: &[&str]) -> Result<String> {
@@ -100,4 +110,17 @@ fn ss(arguments: &[&str]) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dropped_packets_are_added_up() {
+        let said = "tcp dport { 61615, 61715 } counter packets 12 bytes 720 drop\n\
+                    tcp sport { 61615, 61715 } counter packets 3 bytes 180 drop\n";
+        assert_eq!(packets(said), 15);
+        assert_eq!(packets(""), 0);
+    }
 }

@@ -1,10 +1,10 @@
 package dev.tandem.bench;
 
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
-import java.util.ArrayList;
 
 /** When each producer was told that something is stored, and the gaps between these moments. */
 final class Acknowledgements {

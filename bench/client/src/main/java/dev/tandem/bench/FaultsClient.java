@@ -72,7 +72,6 @@ abstract class FaultsClient implements Runnable {
     }
 
     final void log(String what, Exception e) {
-        // A producer told to stop has no news.
         System.err.printf("%s %s: %s: %s%n", LocalTime.now().truncatedTo(ChronoUnit.MILLIS), name, what, e);
     }
 

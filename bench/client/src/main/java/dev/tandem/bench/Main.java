@@ -4,8 +4,7 @@ package dev.tandem.bench;
  * The bench's JMS client: one measurement per run.
  *
  * <p>{@code Main MODE name=value ...} with the modes {@code load}, {@code topic}, {@code gap}, {@code fill} and
- * {@code faults}. Results are JSON
- * objects on standard output, one per line; everything else goes to standard error.
+ * {@code faults}. Results are JSON objects on standard output, one per line; everything else goes to standard error.
  */
 public final class Main {
 
