@@ -123,6 +123,7 @@ fn because(cause: &Cause, side: Side) -> String {
         Cause::Switchover => "switchover".to_owned(),
         Cause::TakenBack => format!("the {} did not take over", side.other()),
         Cause::ActiveSilent => format!("the {} fell silent", side.other()),
+        Cause::RecordLost => "the pair record was lost".to_owned(),
         Cause::Forced => "forced by a person".to_owned(),
         Cause::Other(text) => text.clone(),
     }

@@ -126,6 +126,7 @@ fn has_gap(cause: &Cause) -> bool {
         | Cause::Switchover
         | Cause::TakenBack
         | Cause::ActiveSilent
+        | Cause::RecordLost
         | Cause::Forced
         | Cause::Other(_) => true,
     }

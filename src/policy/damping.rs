@@ -92,6 +92,7 @@ fn is_setback(cause: &Cause, had_it: bool) -> bool {
         | Cause::Shutdown
         | Cause::Failback
         | Cause::Switchover
+        | Cause::RecordLost
         | Cause::Forced => false,
     }
 }

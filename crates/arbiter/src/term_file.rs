@@ -165,6 +165,23 @@ impl TermFile {
         })
     }
 
+    /// Every term whose file is here, ascending, and one of them that may still be held: its mark is open, and its
+    /// lock is held or could not be tested.
+    pub fn survey(dir: &Path) -> Result<(Vec<Term>, Option<Term>), TermFileError> {
+        let terms = Self::list(dir)?;
+        let mut living = None;
+        for term in &terms {
+            let held = match Self::mark(dir, *term)? {
+                Mark::Fenced | Mark::Missing => false,
+                Mark::Open => !matches!(Self::probe(dir, *term), Ok(Probe::Free | Probe::Absent)),
+            };
+            if held {
+                living = Some(*term);
+            }
+        }
+        Ok((terms, living))
+    }
+
     /// Reads the mark through a new open, which is what makes a network file system look at its server.
     pub fn mark(dir: &Path, term: Term) -> Result<Mark, TermFileError> {
         let path = dir.join(term.file_name());

@@ -119,8 +119,10 @@ pub(crate) struct Ha {
     pub journal: PathBuf,
     /// What this broker tells clients and its peer; absent for a broker alone.
     pub connector: Option<broker_config::configuration::Connector>,
-    /// Where the link would listen.
+    /// Where the link listens, on the connector's host; absent for a broker alone.
     pub link_port: Option<u16>,
+    /// Connectors of the other side that `broker.xml` names.
+    pub static_peers: Vec<broker_config::configuration::Connector>,
     /// The rest.
     pub failback: Failback,
     /// Whether this side, as the active, lets a returned primary take back.
@@ -207,6 +209,7 @@ fn ha(
             journal,
             connector: None,
             link_port: None,
+            static_peers: Vec::new(),
             failback: Failback::Managed,
             allow_failback: false,
             failover_on_shutdown: true,
@@ -234,12 +237,21 @@ fn ha(
             });
         }
     };
+    if effective.link_tls.is_some() {
+        return Err(InstanceError::NotServed {
+            file: dir.join("etc/tandem.properties"),
+            what: "link.tls: this version has no TLS on the link; remove the three keys, and keep \
+                   the link on a network that only the two brokers use"
+                .to_owned(),
+        });
+    }
     Ok(Ha {
         side: effective.side,
         arbiter,
         journal,
         connector: Some(effective.connector),
         link_port: Some(effective.link_port),
+        static_peers: effective.static_peers,
         failback: effective.failback,
         allow_failback: effective.allow_failback,
         failover_on_shutdown: effective.failover_on_shutdown,

@@ -8,6 +8,7 @@
 //!             │ while this side serves
 //!             ▼
 //!  core ── ports, connections, sessions ──► engine ──► journal
+//!  link ── the connection to the broker of the other side, in every role
 //!  broadcast ── tells clients by multicast where it serves
 //!  http ── health and the pair's state, in every role
 //! ```
@@ -21,6 +22,7 @@ mod exit;
 mod ha;
 mod http;
 mod instance;
+mod link;
 mod logging;
 mod random;
 mod run;

@@ -24,6 +24,7 @@ use crate::exit;
 use crate::ha::{self, Driver, DriverParts, Reporter, StepsParts, Store};
 use crate::http;
 use crate::instance::{Ha, Instance};
+use crate::link::{Address, LinkParts, LinkPort};
 
 /// Why the broker could not be started, with the exit status of that reason.
 #[derive(Debug)]
@@ -75,6 +76,7 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
         Some(http) => Some(open_http(http).await?),
         None => None,
     };
+    let link_port = open_link(&instance.ha).await?;
 
     crate::logging::start();
     info!(
@@ -110,7 +112,7 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
     let (messages, counted) = watch::channel(None);
     let (reporter, page) = Reporter::new(side, counted);
     let pages = page_port.map(|port| tokio::spawn(http::serve(port, page, stop.child_token())));
-    let driver = driver(&instance, reporter, messages, stop.clone())?;
+    let driver = driver(&instance, link_port, reporter, messages, stop.clone())?;
     let signals = tokio::spawn(watch_signals(stop.clone()));
 
     // On a thread of the runtime's own: the main thread would be woken for every message.
@@ -152,8 +154,18 @@ async fn open_http(http: &HttpBinding) -> Result<TcpListener, StartError> {
     })
 }
 
+/// Opens the port of the link; `None` for a broker alone.
+async fn open_link(ha: &Ha) -> Result<Option<LinkPort>, StartError> {
+    let (Some(connector), Some(port)) = (&ha.connector, ha.link_port) else {
+        return Ok(None);
+    };
+    let port = LinkPort::open(&connector.host, port).await;
+    port.map(Some).map_err(StartError::unavailable)
+}
+
 fn driver(
     instance: &Instance,
+    link_port: Option<LinkPort>,
     reporter: Reporter,
     messages: watch::Sender<Option<u64>>,
     stop: CancellationToken,
@@ -229,10 +241,37 @@ fn driver(
         steps,
         topology,
         connector,
+        link: link_port.map(|port| link_parts(instance, inc, port)),
         reporter,
         stop,
     })
     .map_err(|error| StartError::unavailable(format!("no threads: {error}")))
+}
+
+fn link_parts(instance: &Instance, inc: Incarnation, port: LinkPort) -> LinkParts {
+    let ha = &instance.ha;
+    let (beat_ms, lost_after_ms) = ha.detection_ms;
+    LinkParts {
+        side: side_of(ha),
+        inc,
+        mode: Mode::SharedStore,
+        name: instance.configuration.name.clone(),
+        credentials: instance.configuration.cluster_credentials.clone(),
+        beat_ms,
+        lost_after_ms,
+        static_peers: ha
+            .static_peers
+            .iter()
+            .filter_map(|connector| {
+                Some(Address {
+                    host: connector.host.clone(),
+                    // Of the other side's own link.port nothing is known here.
+                    port: connector.port.checked_sub(1).filter(|port| *port != 0)?,
+                })
+            })
+            .collect(),
+        port,
+    }
 }
 
 fn side_file(instance: &Instance, inc: Incarnation) -> SideFile {

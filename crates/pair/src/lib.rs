@@ -24,7 +24,7 @@ pub use machine::BrokenRule;
 pub use machine::{
     Action, CasDone, Config, ConfigError, Draining, ExitReason, Failback, Input, LinkView,
     LockPolicy, LockState, Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts,
-    Versioned, View, Waiting,
+    Survey, Versioned, View, Waiting,
 };
 pub use message::{Beat, Body, Grant, Message, Resign, Still};
 pub use record::{

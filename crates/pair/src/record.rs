@@ -174,6 +174,8 @@ pub enum Cause {
     TakenBack,
     /// The old active fell silent: it hangs, or it is cut off.
     ActiveSilent,
+    /// The record was lost, and no term was held any more.
+    RecordLost,
     /// A person decided it.
     Forced,
     /// A cause written by another version of this program.
@@ -192,6 +194,7 @@ impl Cause {
             Self::Switchover => "switchover",
             Self::TakenBack => "taken-back",
             Self::ActiveSilent => "active-silent",
+            Self::RecordLost => "record-lost",
             Self::Forced => "forced",
             Self::Other(text) => text,
         }
@@ -215,6 +218,7 @@ impl From<String> for Cause {
             "switchover" => Self::Switchover,
             "taken-back" => Self::TakenBack,
             "active-silent" => Self::ActiveSilent,
+            "record-lost" => Self::RecordLost,
             "forced" => Self::Forced,
             _ => Self::Other(text),
         }

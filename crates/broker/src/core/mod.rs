@@ -22,7 +22,9 @@ mod upload;
 mod wall_clock;
 
 pub(crate) use auth::Auth;
+pub(crate) use backoff::Backoff;
 pub(crate) use engine_task::{messages_in, unix_ms};
+pub(crate) use log_limit::LogLimit;
 pub(crate) use ports::ReservedPort;
 pub(crate) use release::Gate;
 pub(crate) use serving::{Serving, ServingParts};

@@ -18,6 +18,7 @@ use super::notices;
 use super::status::Reporter;
 use super::steps::{Job, Steps, StepsParts};
 use crate::core::{Gate, Topology};
+use crate::link::{Link, LinkInputs, LinkKnowledge, LinkParts};
 
 /// How long the process waits for its last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
@@ -34,6 +35,8 @@ pub(crate) struct DriverParts {
     pub topology: watch::Sender<Topology>,
     /// This broker's connector; absent if it is not clustered.
     pub connector: Option<Connector>,
+    /// The link to the other side; absent for a broker alone.
+    pub link: Option<LinkParts>,
     /// The status page.
     pub reporter: Reporter,
     /// Cancelled when the process is asked to stop.
@@ -55,6 +58,9 @@ pub(crate) struct Driver {
     steps: mpsc::UnboundedSender<Job>,
     steps_task: JoinHandle<()>,
     answers: mpsc::UnboundedReceiver<Input>,
+    link: Option<(Link, LinkInputs)>,
+    /// Node ID of the pair, for the link.
+    pair: watch::Sender<Option<String>>,
     own: Option<OwnTerm>,
     topology: watch::Sender<Topology>,
     connector: Option<Connector>,
@@ -69,15 +75,26 @@ impl Driver {
         let (answer, answers) = mpsc::unbounded_channel();
         let (steps, jobs) = mpsc::unbounded_channel();
         let side = parts.steps.side;
-        let dir = parts.steps.store.dir().to_owned();
+        let store = parts.steps.store.clone();
+        let (pair, known_pair) = watch::channel(None);
+        let (peer_address, known_address) = watch::channel(None);
+        let link = parts.link.map(|link| {
+            let knowledge = LinkKnowledge {
+                peer: known_address,
+                pair: known_pair,
+            };
+            Link::start(link, knowledge)
+        });
         let steps_task = tokio::spawn(Steps::new(parts.steps, answer.clone()).run(jobs));
         Ok(Self {
             machine: parts.machine,
-            arbiter: lanes::arbiter(parts.arbiter, side, answer.clone())?,
-            locks: lanes::locks(dir, answer)?,
+            arbiter: lanes::arbiter(parts.arbiter, side, answer.clone(), peer_address)?,
+            locks: lanes::locks(store, answer)?,
             steps,
             steps_task,
             answers,
+            link,
+            pair,
             own: None,
             topology: parts.topology,
             connector: parts.connector,
@@ -100,11 +117,17 @@ impl Driver {
         }
         // What was asked for before the end, such as the side file's last words, is still done.
         let Self {
-            steps, steps_task, ..
+            steps,
+            steps_task,
+            link,
+            ..
         } = self;
         drop(steps);
         if tokio::time::timeout(LAST_STEPS, steps_task).await.is_err() {
             debug!("the last steps are given up");
+        }
+        if let Some((link, _)) = link {
+            link.close().await;
         }
         reason
     }
@@ -124,6 +147,8 @@ impl Driver {
                     stop_told = true;
                     self.machine.handle(now(), Input::StopRequested);
                 }
+                // Few, and about the time they come in: before the journal's reports, of which there may be many.
+                Some(input) = from_link(self.link.as_mut()) => self.machine.handle(now(), input),
                 input = self.answers.recv() => match input {
                     Some(input) => self.machine.handle(now(), input),
                     None => {
@@ -154,6 +179,7 @@ impl Driver {
             Action::Cas { base, record } => self.ask_arbiter(ArbiterJob::Cas(base, record)),
             Action::Create { record } => self.ask_arbiter(ArbiterJob::Create(record)),
             Action::ProbeLock { term } => self.ask_locks(LockJob::Probe(term)),
+            Action::SurveyStore => self.ask_locks(LockJob::Survey),
             Action::SelfTestLocks => self.ask_locks(LockJob::SelfTest),
             Action::Release {
                 term,
@@ -167,7 +193,11 @@ impl Driver {
                 self.open_gate(term, gate);
             }
             Action::Exit(reason) => return Some(reason),
-            Action::Send { .. } => {}
+            Action::Send { peer, message } => {
+                if let Some((link, _)) = &self.link {
+                    link.send(peer, message);
+                }
+            }
             Action::Notice(notice) => notices::log(self.reporter.side(), &notice),
             Action::Publish(view) => self.publish(&view),
             Action::CreateTermFile { term } => {
@@ -247,6 +277,13 @@ impl Driver {
         self.settled = view.settled;
         self.reporter.publish(view);
         let Some(node_id) = &view.pair else { return };
+        self.pair.send_if_modified(|pair| {
+            let is_new = pair.as_ref() != Some(node_id);
+            if is_new {
+                *pair = Some(node_id.clone());
+            }
+            is_new
+        });
         let standby = self.connector.as_ref().and_then(|own| {
             let peer = view.peer.as_ref()?;
             let (host, port) = peer.connector.rsplit_once(':')?;
@@ -271,5 +308,13 @@ impl Driver {
             };
             true
         });
+    }
+}
+
+/// The next report of the link; never any without one.
+async fn from_link(link: Option<&mut (Link, LinkInputs)>) -> Option<Input> {
+    match link {
+        Some((_, inputs)) => inputs.next().await,
+        None => std::future::pending().await,
     }
 }

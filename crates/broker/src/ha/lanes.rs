@@ -3,13 +3,15 @@
 //! Both run on threads of their own, because a hard-mounted network disk can block a call for as long as its
 //! server is away, and that must stop nothing else.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, TermFile};
-use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Term, Versioned};
-use tokio::sync::mpsc;
+use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, SideFile, TermFile};
+use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Survey, Term, Versioned};
+use tokio::sync::{mpsc, watch};
+
+use super::store::Store;
+use crate::link::Address;
 
 /// What the arbiter's lane can be asked.
 pub(crate) enum ArbiterJob {
@@ -25,15 +27,18 @@ pub(crate) enum ArbiterJob {
 pub(crate) enum LockJob {
     /// Test a term's lock without taking it.
     Probe(Term),
+    /// Which terms the store shows.
+    Survey,
     /// Whether locks work here at all.
     SelfTest,
 }
 
-/// Starts the arbiter's lane.
+/// Starts the arbiter's lane, which also tells where the other side is.
 pub(crate) fn arbiter(
     arbiter: Arc<DirectoryArbiter>,
     side: Side,
     answers: mpsc::UnboundedSender<Input>,
+    peer_address: watch::Sender<Option<Address>>,
 ) -> std::io::Result<blocking::Sender<ArbiterJob>> {
     let (jobs, inbox) = blocking::channel();
     std::thread::Builder::new()
@@ -49,6 +54,7 @@ pub(crate) fn arbiter(
                         }
                         // A side file that cannot be read is as good as none: it is only a hint.
                         let peer = arbiter.read_side(side.other()).ok().flatten();
+                        note_address(&peer_address, peer.as_ref());
                         let peer = peer.map(|file| {
                             file.peer_info(arbiter.is_side_alive(side.other()).unwrap_or(false))
                         });
@@ -68,6 +74,24 @@ pub(crate) fn arbiter(
             }
         })?;
     Ok(jobs)
+}
+
+/// Tells the link where the other side listens. One that has left nothing, or no port, may still be where it was.
+fn note_address(known: &watch::Sender<Option<Address>>, peer: Option<&SideFile>) {
+    let Some((host, port)) = peer.and_then(|file| Some((&file.host, file.link_port?))) else {
+        return;
+    };
+    let address = Some(Address {
+        host: host.clone(),
+        port,
+    });
+    known.send_if_modified(|known| {
+        let is_new = *known != address;
+        if is_new {
+            *known = address;
+        }
+        is_new
+    });
 }
 
 fn read(arbiter: &DirectoryArbiter) -> RecordRead {
@@ -90,11 +114,24 @@ fn done(outcome: Outcome) -> CasDone {
     }
 }
 
-/// Starts the locks' lane for the term files in `dir`.
+/// What the store shows of its terms.
+fn survey(store: &Store) -> Result<Survey, String> {
+    let newest = store.newest_epoch()?;
+    let (terms, living) = TermFile::survey(store.dir()).map_err(|error| error.to_string())?;
+    let of_files = terms.last().map_or(0, |term| term.epoch);
+    Ok(Survey {
+        newest_epoch: newest.max(of_files),
+        terms,
+        living,
+    })
+}
+
+/// Starts the locks' lane for the term files of the store.
 pub(crate) fn locks(
-    dir: PathBuf,
+    store: Store,
     answers: mpsc::UnboundedSender<Input>,
 ) -> std::io::Result<blocking::Sender<LockJob>> {
+    let dir = store.dir().to_owned();
     let (jobs, inbox) = blocking::channel();
     std::thread::Builder::new()
         .name("locks".to_owned())
@@ -110,6 +147,7 @@ pub(crate) fn locks(
                         };
                         Input::LockProbed { term, lock }
                     }
+                    LockJob::Survey => Input::StoreSurveyed(survey(&store)),
                     LockJob::SelfTest => {
                         Input::LocksSelfTest(TermFile::self_test(&dir).unwrap_or(false))
                     }

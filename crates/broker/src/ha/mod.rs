@@ -3,10 +3,10 @@
 //! ```text
 //!                 ┌───────── driver: one task, owns the machine ─────────┐
 //!    signals ───► │  Input ──► Machine ──► Action                        │
-//!                 └────┬────────────┬───────────────┬────────────┬───────┘
-//!                  arbiter lane   lock lane      steps lane     gate, status
-//!                 (record files) (term locks)  (store, journal,
-//!                                               ports, clients)
+//!                 └────┬────────────┬──────────┬──────────┬──────────┬───┘
+//!                  arbiter lane   lock lane    link   steps lane   gate, status
+//!                 (record files) (term locks) (other (store, journal,
+//!                                              side)  ports, clients)
 //! ```
 //! Nothing here decides. Each lane does one thing at a time and answers once; the lanes run side by side, so
 //! that a slow store never delays the look at the record.

@@ -219,6 +219,7 @@ impl Steps {
             | Action::Create { .. }
             | Action::ProbeLock { .. }
             | Action::SelfTestLocks
+            | Action::SurveyStore
             | Action::Release { .. }
             | Action::Exit(_)
             | Action::Send { .. }

@@ -8,7 +8,7 @@ use crate::{Incarnation, Message, Record, Term};
 /// Something a side wants done.
 ///
 /// There are three lanes, each with at most one action under way: the *arbiter* (`ReadRecord`,
-/// `Cas`, `Create`), the *lock* (`ProbeLock`, `SelfTestLocks`) and the *steps* (everything else that
+/// `Cas`, `Create`), the *lock* (`ProbeLock`, `SurveyStore`, `SelfTestLocks`) and the *steps* (everything else that
 /// names an answer). A driver carries out each lane in order, runs the lanes side by side, and may
 /// take as long as it needs; it answers exactly once. Actions that name no answer are carried out at
 /// once, in their place among the steps. Two break into the order: `DropState` and `Exit`.
@@ -35,6 +35,9 @@ pub enum Action {
         /// The term.
         term: Term,
     },
+    /// List the store's terms, and test the lock of each that is not marked as fenced. Answer:
+    /// `StoreSurveyed`.
+    SurveyStore,
     /// Lock a scratch file of the store twice. Answer: `LocksSelfTest`.
     SelfTestLocks,
     /// Bind every client port without listening. Answer: `PortsReserved`.

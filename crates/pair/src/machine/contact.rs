@@ -168,6 +168,11 @@ impl Contact {
             .map(|heard| heard.at_ms)
     }
 
+    /// When any holder was last heard.
+    pub(super) fn any_holder_heard_ms(&self) -> Option<u64> {
+        self.holder.map(|heard| heard.at_ms)
+    }
+
     /// The last holder heard: its term, and how much of its log it said was on disk.
     pub(super) fn holder_head(&self) -> Option<(Term, u64)> {
         self.holder.map(|heard| (heard.term, heard.head))

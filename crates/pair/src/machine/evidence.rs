@@ -94,6 +94,11 @@ impl Evidence {
         self.refused_ms.map(|_| Locks::Seen)
     }
 
+    /// Whether a test is under way.
+    pub(super) fn is_probing(&self) -> bool {
+        self.probing
+    }
+
     /// Whether this process has seen that the store's locks do not work.
     pub(super) fn is_broken(&self) -> bool {
         self.broken

@@ -39,6 +39,8 @@ pub enum Input {
         /// What was found.
         lock: LockState,
     },
+    /// Answers `SurveyStore`.
+    StoreSurveyed(Result<Survey, String>),
     /// Answers `SelfTestLocks`: whether a second descriptor was refused.
     LocksSelfTest(bool),
     /// Answers `ReservePorts`.
@@ -151,6 +153,17 @@ pub struct StoreFacts {
     /// Term files do not count: a taker creates its one before it has the term. A record below this
     /// epoch is an old copy (A4), also for a process that has never seen a newer one.
     pub newest_epoch: u64,
+}
+
+/// What a store shows of its terms when the record is lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// The highest epoch that a seal, a journal file or a term file names; 0 if there is none.
+    pub newest_epoch: u64,
+    /// Every term whose file is there, ascending.
+    pub terms: Vec<Term>,
+    /// A term whose mark is clear and whose lock is held, or could not be tested.
+    pub living: Option<Term>,
 }
 
 impl StoreFacts {

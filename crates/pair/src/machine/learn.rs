@@ -41,6 +41,11 @@ impl Machine {
                     self.lane.read_soon(now_ms);
                 }
             }
+            Input::StoreSurveyed(found) => {
+                let timers = self.config.timers;
+                self.lost.surveyed(now_ms, &timers, found);
+                self.lane.read_soon(now_ms);
+            }
             Input::LocksSelfTest(passed) => self.evidence.self_test = Some(passed),
             Input::PortsReserved(result) => self.learn_ports(result),
             Input::TermFileCreated { term, result } => self.learn_term_file(term, result),
@@ -158,6 +163,7 @@ impl Machine {
             self.newest.state = RecordState::Missing {
                 older: Some(found.version),
             };
+            self.newest.older = Some(found.record);
             return;
         }
         self.adopt(found);
@@ -184,7 +190,9 @@ impl Machine {
             .look_at(other_term, now_ms, &self.config.timers);
         self.newest.record = Some(found);
         self.newest.state = RecordState::Good;
+        self.newest.older = None;
         self.newest.noticed = false;
+        self.lost.over();
     }
 
     fn learn_write(&mut self, answer: &CasDone) {

@@ -27,6 +27,7 @@ mod lane;
 mod learn;
 mod leaving;
 mod notice;
+mod rebuild;
 mod show;
 mod standby;
 mod taking;
@@ -41,7 +42,8 @@ pub use action::{Action, ExitReason};
 pub use broken::BrokenRule;
 pub use config::{Config, ConfigError, Failback, LockPolicy};
 pub use input::{
-    CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Versioned,
+    CasDone, Draining, Input, LockState, Mark, Now, PeerInfo, RecordRead, StoreFacts, Survey,
+    Versioned,
 };
 pub use notice::Notice;
 pub use view::{LinkView, Role, View, Waiting};
@@ -52,6 +54,7 @@ use contact::Contact;
 use evidence::Evidence;
 use gate::Damping;
 use lane::{Lane, Purpose};
+use rebuild::Lost;
 
 /// One side of a pair.
 ///
@@ -69,6 +72,7 @@ pub struct Machine {
     /// Of the own term; begun anew with each.
     consent: Consent,
     damping: Damping,
+    lost: Lost,
     newest: Newest,
     /// What the store held when this process started; nothing until it was looked at.
     store: Option<StoreFacts>,
@@ -195,6 +199,8 @@ enum SteppingDown {
 struct Newest {
     /// The newest record read or written; older ones count as missing (A4).
     record: Option<Versioned>,
+    /// An older copy that was found in its place.
+    older: Option<Record>,
     /// Since when it has named this holder, or the holder's last write was seen.
     seen_ms: u64,
     state: RecordState,
@@ -274,8 +280,10 @@ impl Machine {
             contact: Contact::default(),
             consent: Consent::default(),
             damping: Damping::default(),
+            lost: Lost::default(),
             newest: Newest {
                 record: None,
+                older: None,
                 seen_ms: now.mono_ms,
                 state: RecordState::Unread,
                 noticed: false,
@@ -387,7 +395,23 @@ impl Machine {
             }
         }
         if self.phase == Phase::Standby {
-            let (now_ms, timers) = (self.now.mono_ms, self.config.timers);
+            self.poll_lock_lane();
+        }
+    }
+
+    /// The lock lane has one job at a time: the holder's lock, or, where the record is lost, every
+    /// term's.
+    fn poll_lock_lane(&mut self) {
+        let (now_ms, timers) = (self.now.mono_ms, self.config.timers);
+        if matches!(self.newest.state, RecordState::Missing { .. }) {
+            if self.evidence.is_probing() {
+                return;
+            }
+            match self.lost.poll(now_ms) {
+                Ok(()) => self.push(Action::SurveyStore),
+                Err(due_ms) => self.wake(due_ms),
+            }
+        } else if !self.lost.is_asking() {
             let heard_ms = self.heard_until_ms();
             match self.evidence.poll(now_ms, &timers, heard_ms) {
                 Ok(term) => self.push(Action::ProbeLock { term }),

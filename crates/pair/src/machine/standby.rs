@@ -105,11 +105,11 @@ impl Machine {
 
     /// Creates the own term file: a takeover begins.
     fn attempt(&mut self, cause: Cause, gap_from_ms: Option<u64>) -> bool {
-        let Some(record) = self.record() else {
+        let Some(base) = self.base_of_takeover() else {
             return false;
         };
         // Always a new epoch, for a restarted process too.
-        let epoch = record.epoch + 1;
+        let epoch = base.record.epoch + 1;
         let epoch = self.broken_epoch(epoch);
         let term = Term {
             epoch,

@@ -4,6 +4,7 @@
 //! The tail of the history is read only after every replaced term is fenced: whatever an old active
 //! adds later it cannot acknowledge (rule 3).
 
+use super::action::Write;
 use super::gate::Gate;
 use super::lane::Purpose;
 use super::verdict::Verdict;
@@ -11,7 +12,7 @@ use super::{
     Action, Attempt, Consent, Damping, ExitReason, Gap, Machine, Notice, Phase, Preparation,
     SteppingDown, Waiting, Work,
 };
-use crate::{Cause, Holder, Locks, Taker, Term};
+use crate::{Cause, Holder, Locks, Record, Taker, Term};
 
 #[cfg(feature = "broken-rules")]
 use crate::Record;
@@ -35,15 +36,14 @@ impl Machine {
         let Verdict::Take { path, .. } = self.verdict() else {
             return self.give_up(term);
         };
-        let Some(newest) = self.good_record() else {
+        let Some(base) = self.base_of_takeover() else {
             return self.give_up(term);
         };
-        let epoch = newest.record.epoch + 1;
+        let epoch = base.record.epoch + 1;
         let epoch = self.broken_epoch(epoch);
         if epoch != term.epoch {
             return self.give_up(term);
         }
-        let (version, record) = (newest.version, newest.record.clone());
         let taker = Taker {
             holder: Holder {
                 side: self.config.side,
@@ -57,10 +57,14 @@ impl Machine {
             saw_lock_refused: self.evidence.locks_seen() == Some(Locks::Seen),
         };
         let wid = self.next_wid();
-        let next = record.takeover(taker, wid);
-        #[cfg(feature = "broken-rules")]
+        let next = base.record.takeover(taker, wid);
         let next = Record { epoch, ..next };
-        self.cas(Purpose::Takeover, version, next);
+        if base.version == 0 {
+            let action = self.lane.begin(Purpose::Takeover, Write::Create(next));
+            self.push(action);
+        } else {
+            self.cas(Purpose::Takeover, base.version, next);
+        }
         let stage = Attempt::Writing;
         self.phase = Phase::Attempting {
             term,

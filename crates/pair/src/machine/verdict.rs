@@ -32,7 +32,7 @@ pub(super) enum Verdict {
 }
 
 /// What a wait for something that will be noticed looks like.
-const fn wait(waiting: Waiting) -> Verdict {
+pub(super) const fn wait(waiting: Waiting) -> Verdict {
     Verdict::Wait {
         waiting,
         until_ms: None,
@@ -49,26 +49,30 @@ impl Machine {
 
     /// Whether this side may take over now.
     pub(super) fn verdict(&mut self) -> Verdict {
+        let is_missing = matches!(self.newest.state, RecordState::Missing { .. });
         match (self.newest.state, &self.ports) {
             (RecordState::Unread, _) if self.lane.lost() => return wait(Waiting::Arbiter),
             (RecordState::Unread, _) => return wait(Waiting::FirstLook),
-            (RecordState::Missing { .. }, _) => return wait(Waiting::Record),
             (RecordState::NewerFormat(format), _) => return wait(Waiting::Upgrade { format }),
-            (RecordState::Good, Ports::Taken { error, .. }) => {
+            (RecordState::Good | RecordState::Missing { .. }, Ports::Taken { error, .. }) => {
                 return wait(Waiting::Ports(error.clone()));
             }
-            (RecordState::Good, Ports::Unreserved | Ports::Reserving) => {
+            (
+                RecordState::Good | RecordState::Missing { .. },
+                Ports::Unreserved | Ports::Reserving,
+            ) => {
                 return wait(Waiting::FirstLook);
             }
-            (RecordState::Good, Ports::Reserved) => {}
+            (RecordState::Good | RecordState::Missing { .. }, Ports::Reserved) => {}
         }
-        let Some(record) = self.good_record().map(|newest| newest.record.clone()) else {
-            return wait(Waiting::Record);
-        };
-        let verdict = match (&record.holder, record.forced_side()) {
-            (None, None) => self.verdict_first_start(),
-            (None, Some(side)) => self.verdict_forced(side),
-            (Some(holder), _) => self.verdict_on(&record, holder),
+        let verdict = match self.good_record().map(|newest| newest.record.clone()) {
+            None if is_missing => self.verdict_on_lost_record(),
+            None => wait(Waiting::Record),
+            Some(record) => match (&record.holder, record.forced_side()) {
+                (None, None) => self.verdict_first_start(),
+                (None, Some(side)) => self.verdict_forced(side),
+                (Some(holder), _) => self.verdict_on(&record, holder),
+            },
         };
         match verdict {
             Verdict::Take { cause, .. } if self.retry_take_ms > self.now.mono_ms => Verdict::Wait {

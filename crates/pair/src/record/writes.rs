@@ -1,7 +1,7 @@
 //! The writes of the record that the protocol allows, each a function from the record that was read.
 
 use super::{Cause, FORMAT, Holder, Locks, Member, Record, Refused, Transition, Wanted, WriteId};
-use crate::{Incarnation, Side};
+use crate::{Incarnation, Side, Term};
 
 /// Replaced terms that a record lists as not known to be fenced: a taker that dies before it serves
 /// adds one, so a crash loop must not make the record longer than any reader takes.
@@ -106,6 +106,23 @@ impl Record {
             by: Some(by.chars().take(MAX_REASON_CHARS).collect()),
         });
         next
+    }
+
+    /// What a lost record is made from: nobody holds, at the highest epoch that anything has seen, and
+    /// every term that the store shows counts as not known to be fenced (rule 7).
+    #[must_use]
+    pub fn rebuilt(&self, newest_epoch: u64, terms: &[Term]) -> Self {
+        let newest = terms.len().saturating_sub(MAX_UNFENCED);
+        Self {
+            epoch: self.epoch.max(newest_epoch),
+            holder: None,
+            in_sync: Vec::new(),
+            wanted: None,
+            refused: None,
+            stopped: None,
+            unfenced: terms[newest..].to_vec(),
+            ..self.clone()
+        }
     }
 
     /// The side that a person has forced, until its process takes the term.
