@@ -100,6 +100,9 @@ pub(crate) struct FaultsOptions {
     /// Play these kinds only.
     #[arg(long, num_args = 1.., value_name = "KIND")]
     pub(crate) only: Vec<Kind>,
+    /// Keep the logs of every batch, not only of those in which something went wrong.
+    #[arg(long)]
+    pub(crate) keep_logs: bool,
     /// Play nothing: add up these results files and print the tables.
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) report: Vec<PathBuf>,

@@ -21,7 +21,7 @@ use super::schedule::{Fault, Kind, Schedule};
 use super::sides::{Side, Sides};
 use crate::arguments::BatchOptions;
 use crate::broker::Product;
-use crate::namespace;
+use crate::{machine, namespace};
 
 /// A pair is whole when it has been so for this long: a role that is about to move is not a good start for the next fault.
 const STABLE: Duration = Duration::from_secs(1);
@@ -33,6 +33,8 @@ const LOAD_LIMIT: Duration = Duration::from_mins(1);
 const WARM_UP: Duration = Duration::from_secs(5);
 /// A producer may wait for its call's timeout, then for the pair, then for its turn.
 const GO_ON_LIMIT: Duration = Duration::from_mins(1);
+/// A whole pair has one that answers, fifty times a second.
+const ACTIVE_LIMIT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const ASK_EVERY: Duration = Duration::from_millis(100);
 /// No fault begins so late that the batch would take much longer than its time.
@@ -40,10 +42,11 @@ const PLAY_FOR: Duration = Duration::from_mins(7);
 /// A broker that ends by itself again and again is not started again for ever.
 const MOST_RESTARTS: usize = 10;
 
-/// How long a pair may take until it is whole again. A frozen Artemis was seen to need two minutes.
+/// How long a pair may take until it is whole again. Ours lets a standby that failed again and again wait for up to a minute until
+/// it may take over; a frozen Artemis was seen to need two minutes.
 fn whole_limit(product: Product) -> Duration {
     Duration::from_secs(match product {
-        Product::Tandem => 60,
+        Product::Tandem => 100,
         Product::Artemis => 150,
     })
 }
@@ -62,6 +65,7 @@ pub(crate) fn run(options: &BatchOptions) -> Result<()> {
     let faults = Schedule::of(options.seed, options.product, &options.only);
     let play_until = Instant::now() + PLAY_FOR;
     let mut is_whole = true;
+    let mut unplayed = None;
     for (fault, index) in faults.zip(1..).skip(options.skip).take(options.count) {
         if Instant::now() > play_until || !is_whole {
             break;
@@ -73,11 +77,19 @@ pub(crate) fn run(options: &BatchOptions) -> Result<()> {
             load: &mut load,
             notes: Vec::new(),
         };
-        let played = playing.play(fault, index)?;
-        is_whole = played.whole_ms.is_some();
-        say(&Line::Played(Box::new(played)))?;
+        match playing.play(fault, index) {
+            Ok(played) => {
+                is_whole = played.whole_ms.is_some();
+                say(&Line::Played(Box::new(played)))?;
+            }
+            Err(error) => {
+                // What happened until then has its account all the same.
+                unplayed = Some(format!("fault {index} could not be played: {error:#}"));
+                is_whole = false;
+            }
+        }
     }
-    let ended = end(sides, &sampler, load, began, is_whole)?;
+    let ended = end(sides, &sampler, load, began, is_whole, unplayed)?;
     say(&Line::Ended(Box::new(ended)))
 }
 
@@ -159,8 +171,7 @@ struct Playing<'a> {
 impl Playing<'_> {
     fn play(&mut self, fault: Fault, index: u32) -> Result<Played> {
         pause(fault.rest_ms);
-        let active = Sides::active(self.sampler)
-            .with_context(|| format!("not one active before fault {index}"))?;
+        let active = self.wait_for_active()?;
         let at = jiff::Zoned::now().strftime("%H:%M:%S%.3f").to_string();
         let begin = now_us();
         self.strike(&fault, active)?;
@@ -191,8 +202,23 @@ impl Playing<'_> {
             behind,
             two_actives: self.sampler.two_actives(begin).into(),
             two_pages: self.sampler.two_pages(begin).into(),
+            load_average: machine::load_average(),
             notes: std::mem::take(&mut self.notes),
         })
+    }
+
+    /// On a busy machine an answer of the active may be late for once.
+    fn wait_for_active(&self) -> Result<Side> {
+        let end = Instant::now() + ACTIVE_LIMIT;
+        loop {
+            if let Some(active) = Sides::active(self.sampler) {
+                return Ok(active);
+            }
+            if Instant::now() > end {
+                bail!("not exactly one side has answered for {ACTIVE_LIMIT:?}");
+            }
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// Does it, and undoes it.
@@ -275,6 +301,7 @@ fn end(
     mut load: Load,
     began: u64,
     is_whole: bool,
+    unplayed: Option<String>,
 ) -> Result<Ended> {
     let mut notes = Vec::new();
     let seconds = as_ms(now_us() - began) / 1_000.0;
@@ -303,6 +330,7 @@ fn end(
         seconds,
         two_actives,
         two_pages,
+        unplayed,
         notes,
     })
 }

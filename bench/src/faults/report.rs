@@ -179,15 +179,17 @@ fn tables(text: &mut String, product: Product, runs: &[&Run]) -> std::fmt::Resul
     let ended = || batches.iter().filter_map(|batch| batch.ended.as_ref());
     let sum = |of: fn(&Account) -> u64| -> u64 { accounts.iter().map(|a| of(a)).sum() };
     let seeds: Vec<String> = runs.iter().map(|run| run.seed.to_string()).collect();
-    let hours = ended().map(|ended| ended.seconds).sum::<f64>() / 3_600.0;
+    let loads: Vec<f64> = faults.iter().map(|fault| fault.load_average).collect();
+    let hours = ended().map(|ended| ended.seconds).sum::<f64>().max(0.0) / 3_600.0;
 
     writeln!(
         text,
-        "{product}: {} faults in {} batches, {hours:.1} hours of load, seeds {}; {}.\n",
+        "{product}: {} faults in {} batches, {hours:.1} hours of load, seeds {}; {}, load average {:.1} in the middle.\n",
         faults.len(),
         batches.len(),
         seeds.join(", "),
-        runs.first().map_or("", |run| &run.machine)
+        runs.first().map_or("", |run| &run.machine),
+        percentile(&loads, 0.5)
     )?;
     writeln!(text, "| {product}: account | |\n|---|---:|")?;
     let two_ms: f64 = ended().map(|ended| ended.two_actives.ms).sum();

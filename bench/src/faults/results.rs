@@ -40,6 +40,8 @@ pub(crate) struct Played {
     pub(crate) two_actives: Moments,
     /// Two whose pages said at once that they serve.
     pub(crate) two_pages: Moments,
+    /// Processes of the whole machine that ran or waited in the last minute: above its processors, times say little.
+    pub(crate) load_average: f64,
     /// What else was seen.
     pub(crate) notes: Vec<String>,
 }
@@ -62,6 +64,8 @@ pub(crate) struct Ended {
     pub(crate) two_actives: Moments,
     /// The same of the pages.
     pub(crate) two_pages: Moments,
+    /// Why the next fault could not be played, if that ended the batch.
+    pub(crate) unplayed: Option<String>,
     /// What else was seen.
     pub(crate) notes: Vec<String>,
 }
@@ -130,7 +134,8 @@ impl Batch {
 
     /// What is bad for whoever uses the pair, and an outcome like others where it is not ours.
     pub(crate) fn failures(&self) -> Vec<String> {
-        let mut failures = Vec::new();
+        let unplayed = self.ended.as_ref().and_then(|ended| ended.unplayed.clone());
+        let mut failures: Vec<String> = unplayed.into_iter().collect();
         for fault in &self.faults {
             let which = format!("fault {} ({})", fault.index, fault.fault.kind);
             if fault.whole_ms.is_none() {

@@ -77,9 +77,12 @@ pub(crate) fn run(options: &FaultsOptions) -> Result<()> {
         let is_bad =
             !complaints.is_empty() || options.product == Product::Tandem && !failures.is_empty();
         complaints.extend(failures);
-        if !complaints.is_empty() {
+        if !complaints.is_empty() || options.keep_logs {
             let kept = options.folder.join(format!("{name}-batch-{number}"));
             keep_logs(folder.path(), &kept)?;
+            if complaints.is_empty() {
+                complaints.push("nothing wrong".to_owned());
+            }
             println!(
                 "batch {number}: {}; logs: {}",
                 complaints.join(", "),
