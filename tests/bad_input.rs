@@ -75,6 +75,14 @@ fn ports_in_use_are_named() {
             "the HTTP port is taken",
         );
         drop(taken);
+        let taken = TcpListener::bind("127.0.0.1:61615").expect("an empty network");
+        refused(
+            &run(&live),
+            2,
+            &["61615", "link.port", "in use"],
+            "the link's port is taken",
+        );
+        drop(taken);
         // A side that could serve but for its port says so and goes on trying: the pair may have nobody else.
         let taken = TcpListener::bind("127.0.0.1:61616").expect("an empty network");
         let mut broker = live.run();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use crate::support::duo::{Side, epoch, page};
+use crate::support::duo::{Side, epoch, page, wait_until_in_sync};
 use crate::support::local::{Local, example, pid};
 use crate::support::measured;
 use crate::support::namespace::in_own_network;
@@ -151,7 +151,8 @@ fn a_switchover_that_cannot_be_done_changes_nothing() {
             pair.done(&["start", "backup"]);
             pair.settles(Side::Primary);
 
-            // A standby that hangs still looks like one: it is asked for, and the active goes on.
+            // A standby that has just begun to hang still looks like one: it is asked for, and the active goes on.
+            wait_until_in_sync();
             let backup = pid(Side::Backup);
             signal(backup, Signal::SIGSTOP);
             let output = pair.says(&["switchover", "--timeout", "20s"]);

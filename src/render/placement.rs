@@ -92,9 +92,13 @@ impl LocalPlacement {
         for side in [Side::Primary, Side::Backup] {
             let fields = pair.acceptors.iter().enumerate();
             let fields = fields.map(|(i, a)| (a.port, format!("spec.acceptors[{i}].port")));
-            for (of_manifest, origin) in
-                fields.chain([(HTTP_PORT, "HTTP (health and status)".to_owned())])
-            {
+            let http = (HTTP_PORT, "HTTP (health and status)".to_owned());
+            // The first acceptor's is the connector's, before which the link has its own by default.
+            let link = pair.acceptors.first().map(|first| {
+                let origin = "the link between the two brokers (spec.acceptors[0].port - 1)";
+                (first.port.saturating_sub(1), origin.to_owned())
+            });
+            for (of_manifest, origin) in fields.chain([http]).chain(link) {
                 let sum = u32::from(of_manifest)
                     + u32::from(self.port_offset)
                     + match side {

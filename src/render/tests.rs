@@ -171,6 +171,21 @@ fn ports_that_cannot_be_had_are_refused_before_anything_starts() {
             ..
         }
     ));
+    let twice = |ports: &str| {
+        let pair = self::pair(&format!(
+            "apiVersion: tandem.dev/v1alpha1\nkind: BrokerPair\nmetadata: {{name: p}}\n\
+             spec:\n  ha: {{mode: SharedStore}}\n  acceptors: {ports}\n"
+        ));
+        placement().check(&pair).unwrap_err().to_string()
+    };
+    let link = twice("[{name: a, port: 7001}, {name: b, port: 7000}]");
+    assert!(
+        link.starts_with(
+            "port 7000 is wanted twice: by the primary for spec.acceptors[1].port and by the \
+             primary for the link between the two brokers"
+        ),
+        "{link}"
+    );
     let twice = LocalPlacement {
         backup_port_offset: 0,
         ..placement()

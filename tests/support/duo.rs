@@ -111,6 +111,21 @@ impl Duo {
         self.kill(Side::Primary);
     }
 
+    /// `kill -STOP`: the process hangs, its sockets and locks stay.
+    pub(crate) fn freeze(&mut self, side: Side) {
+        self.process(side).signal(Signal::SIGSTOP);
+    }
+
+    /// `kill -CONT`.
+    pub(crate) fn thaw(&mut self, side: Side) {
+        self.process(side).signal(Signal::SIGCONT);
+    }
+
+    /// Waits until a process has ended by itself; returns how.
+    pub(crate) fn ends_by_itself(&mut self, side: Side, limit: Duration) -> ExitStatus {
+        self.take(side).wait(limit)
+    }
+
     /// SIGTERM; returns how the process ended.
     pub(crate) fn stop(&mut self, side: Side) -> ExitStatus {
         let mut running = self.take(side);
@@ -129,8 +144,8 @@ impl Duo {
     /// Waits until a side accepts clients and says that it serves. Meanwhile the two must never both do.
     pub(crate) fn wait_until_serving(&mut self, side: Side) {
         wait_for(&format!("the {side:?} serving"), SETTLE_LIMIT, || {
-            let both = accepts(PRIMARY_PORT) && accepts(BACKUP_PORT);
-            assert!(!both, "both brokers accept clients");
+            let both = serves(Side::Primary) && serves(Side::Backup);
+            assert!(!both, "both brokers serve clients");
             assert!(self.process(side).is_running(), "the {side:?} has ended");
             (accepts(side.client_port()) && role(side).as_deref() == Some("serving")).then_some(())
         });
@@ -180,6 +195,16 @@ impl Duo {
     }
 }
 
+/// Waits until the record, as both sides see it, says that both may take over.
+pub(crate) fn wait_until_in_sync() {
+    let has_two = |side| {
+        page(side).is_some_and(|page| page["in_sync"].as_array().is_some_and(|it| it.len() == 2))
+    };
+    wait_for("both sides being in sync", SETTLE_LIMIT, || {
+        (has_two(Side::Primary) && has_two(Side::Backup)).then_some(())
+    });
+}
+
 /// Number of the pair's current term, as a side says it.
 pub(crate) fn epoch(side: Side) -> u64 {
     let page =
@@ -187,6 +212,12 @@ pub(crate) fn epoch(side: Side) -> u64 {
     page["epoch"]
         .as_u64()
         .unwrap_or_else(|| panic!("no epoch in {page}"))
+}
+
+/// Whether a side says that it serves and has an open port. The kernel accepts connections for a process that
+/// hangs, so an open port alone says nothing.
+fn serves(side: Side) -> bool {
+    accepts(side.client_port()) && role(side).as_deref() == Some("serving")
 }
 
 fn role(side: Side) -> Option<String> {

@@ -45,6 +45,11 @@ const NEEDS: [Need; 7] = [
         met: || works(&["nft", "--version"]),
     },
     Need {
+        what: "strace: lets a broker's fsync fail or hang",
+        package: Some("strace"),
+        met: || works(&["strace", "--version"]),
+    },
+    Need {
         what: "sha256sum and tar: check and unpack downloads",
         package: Some("coreutils tar"),
         met: || works(&["sha256sum", "--version"]) && works(&["tar", "--version"]),

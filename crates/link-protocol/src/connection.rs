@@ -57,6 +57,8 @@ pub enum Event {
     Up,
     /// The other process says something.
     Message(Message),
+    /// It says something that this version of the program does not know. Like a message that was lost.
+    Unreadable,
     /// It is over. What `poll_output` still has is to be sent, then the socket closed.
     Closed(Why),
 }
@@ -377,9 +379,9 @@ impl Connection {
             ) => {
                 let body = open(&mut inward, frame)?;
                 if frame.kind == Kind::Message {
-                    let message = serde_json::from_slice(body)
-                        .map_err(|_| Refusal::malformed("a message"))?;
-                    self.events.push_back(Event::Message(message));
+                    let message = serde_json::from_slice(body);
+                    self.events
+                        .push_back(message.map_or(Event::Unreadable, Event::Message));
                 }
                 self.heard_ms = now_ms;
                 self.state = State::Up { outward, inward };

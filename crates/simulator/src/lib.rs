@@ -14,15 +14,26 @@
     reason = "a script that cannot be read, or a world that cannot go on, ends its test"
 )]
 
+mod arbiter;
 mod chance;
-mod effects;
+mod clients;
+mod clock;
+mod disk;
 mod faults;
+mod ledger;
+mod network;
+mod options;
+mod plan;
+mod process;
 mod script;
 mod show;
 mod simulation;
 mod store;
+mod tally;
 mod world;
 
+pub use options::{Mutation, Options};
+pub use plan::Fault;
 pub use script::transcript;
-pub use simulation::{Outcome, quiet, run};
-pub use world::Mutation;
+pub use simulation::{Outcome, Quiet, quiet, run};
+pub use tally::Tally;

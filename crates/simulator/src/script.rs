@@ -2,7 +2,9 @@
 
 use crate::chance::Chance;
 use crate::show::summary;
-use crate::world::{Arbiter, Setup, World};
+use crate::options::{Nature, Options, Setup};
+use crate::process::{Behaviour, Place, SIDES, index};
+use crate::world::World;
 use pair::{Failback, Incarnation, Locks, Mode, Record, Side, Term, Versioned, Wanted};
 
 /// One script at work.
@@ -13,8 +15,11 @@ struct Script {
 
 impl Script {
     fn new() -> Self {
-        let mut world = World::new(Chance::none());
-        world.trace = Some(Vec::new());
+        let options = Options {
+            traced: true,
+            ..Options::default()
+        };
+        let world = World::new(Chance::none(), Nature::calm(), options);
         Self { world, saved: None }
     }
 
@@ -24,25 +29,85 @@ impl Script {
         let world = &mut self.world;
         match words.as_slice() {
             ["start", side, settings @ ..] => world.start(side.parse().unwrap(), setup(settings)),
-            ["kill", side] => world.kill(side.parse().unwrap()),
-            ["stop", side] => world.stop(side.parse().unwrap()),
-            ["freeze", side, time] => world.freeze(side.parse().unwrap(), milliseconds(time)),
-            ["lose", "locks", side] => world.lose_locks(side.parse().unwrap()),
+            ["kill", side] => on(world, side, World::kill),
+            ["stop", side] => on(world, side, World::stop),
+            ["freeze", side, time] => {
+                on(world, side, |world, id| world.freeze(id, milliseconds(time)));
+            }
+            ["stall", side, time] => {
+                on(world, side, |world, id| world.stall(id, milliseconds(time)));
+            }
+            ["suspend", side, time] => {
+                on(world, side, |world, id| world.suspend(id, milliseconds(time)));
+            }
+            ["lose", "machine", side] => on(world, side, World::vanish),
+            ["twin", side] => {
+                let cut = Place {
+                    says_cut_ms: u64::MAX,
+                    hears_cut_ms: u64::MAX,
+                    ..Place::default()
+                };
+                let sees = Place::default();
+                world.twin(side.parse().unwrap(), Setup::default(), cut, sees);
+            }
+            ["cut", "link"] => world.cut_link([true; 2], u64::MAX),
+            ["cut", "link", "from", side] => {
+                let side: Side = side.parse().unwrap();
+                world.cut_link(SIDES.map(|it| it == side), u64::MAX);
+            }
+            ["heal", "link"] => {
+                world.cut_link([true; 2], 0);
+                world.dial_soon();
+            }
+            ["cut", side, "from", "arbiter"] => {
+                let home = world.home(side.parse().unwrap());
+                home.arbiter = Behaviour::Away;
+                home.arbiter_cut_ms = u64::MAX;
+            }
+            ["cut", side, "from", "store"] => {
+                world.home(side.parse().unwrap()).store_cut_ms = u64::MAX;
+            }
+            ["cut", side] => {
+                *world.home(side.parse().unwrap()) = Place {
+                    arbiter_cut_ms: u64::MAX,
+                    arbiter: Behaviour::Away,
+                    store_cut_ms: u64::MAX,
+                    store_fails: false,
+                    says_cut_ms: u64::MAX,
+                    hears_cut_ms: u64::MAX,
+                };
+            }
+            ["heal", side] => {
+                *world.home(side.parse().unwrap()) = Place::default();
+                world.dial_soon();
+            }
+            ["read", side] => on(world, side, |world, id| {
+                let text = if world.client_reads(id) {
+                    "answers a reader"
+                } else {
+                    "answers no reader"
+                };
+                let side = world.peek(id).side;
+                world.log(|| format!("{side:<7} {text}"));
+            }),
+            ["lose", "locks", side] => on(world, side, World::lose_locks),
             ["advance", time] => world.run_until(world.now_ms + milliseconds(time)),
-            ["write", side] => world.client_writes(side.parse().unwrap()),
-            ["arbiter", "answers"] => world.arbiter = Arbiter::Answers,
-            ["arbiter", "away"] => world.arbiter = Arbiter::Away,
-            ["arbiter", "hangs"] => world.arbiter = Arbiter::Hangs,
-            ["arbiter", "full"] => world.arbiter = Arbiter::Full,
-            ["arbiter", "mute", "once"] => world.mute_once = true,
+            ["write", side] => on(world, side, World::client_writes),
+            ["arbiter", "answers"] => world.arbiter.behaviour = Behaviour::Answers,
+            ["arbiter", "away"] => world.arbiter.behaviour = Behaviour::Away,
+            ["arbiter", "hangs"] => world.arbiter.behaviour = Behaviour::Hangs,
+            ["arbiter", "full"] => world.arbiter.behaviour = Behaviour::Full,
+            ["arbiter", "mute", "once"] => world.arbiter.mute_once = true,
             ["locks", "do", "not", "answer"] => world.locks_answer = false,
             ["locks", "answer"] => world.locks_answer = true,
-            ["locks", "do", "not", "work"] => world.locks_work = false,
-            ["machines", "differ"] => world.same_boot = false,
+            ["locks", "do", "not", "work"] => world.nature.locks_work = false,
+            ["machines", "differ"] => world.nature.same_boot = false,
             ["drain", "takes", time] => world.drain_ms = milliseconds(time),
             ["pair", "not", "known"] => world.pair_known = false,
             ["journal", epoch, "fails", side] => {
-                world.fail_journal(side.parse().unwrap(), epoch.parse().unwrap());
+                on(world, side, |world, id| {
+                    world.fail_journal(id, epoch.parse().unwrap());
+                });
             }
             ["ports", "taken"] => world.ports_free = false,
             ["ports", "free"] => world.ports_free = true,
@@ -54,6 +119,7 @@ impl Script {
             }
             ["delete", "term", "file"] => {
                 let term = world
+                    .arbiter
                     .record
                     .as_ref()
                     .and_then(|newest| newest.record.term());
@@ -66,7 +132,7 @@ impl Script {
     }
 
     fn want(&mut self, to: Side, epoch: Option<&str>) {
-        let record = self.world.record.clone().unwrap().record;
+        let record = self.world.arbiter.record.clone().unwrap().record;
         let epoch = epoch.map_or(record.epoch, |epoch| epoch.parse().unwrap());
         let wanted = Wanted {
             to,
@@ -81,28 +147,28 @@ impl Script {
         match words {
             ["first"] => world.write_record(Record::first("node", Mode::SharedStore)),
             ["of", pair] => world.write_record(Record::first(pair, Mode::SharedStore)),
-            ["lost"] => world.record = None,
-            ["kept"] => self.saved.clone_from(&world.record),
+            ["lost"] => world.arbiter.record = None,
+            ["kept"] => self.saved.clone_from(&world.arbiter.record),
             ["rolled", "back"] => {
                 let old = self.saved.clone().unwrap().record;
                 world.write_record(old);
             }
             ["locks", "broken"] => {
-                let record = world.record.clone().unwrap().record;
+                let record = world.arbiter.record.clone().unwrap().record;
                 world.write_record(Record {
                     locks: Some(Locks::Broken),
                     ..record
                 });
             }
             ["touched"] => {
-                let mut record = world.record.clone().unwrap().record;
+                let mut record = world.arbiter.record.clone().unwrap().record;
                 record
                     .foreign
                     .insert("note".to_owned(), "a person's".into());
                 world.write_record(record);
             }
             ["shown"] => {
-                let newest = world.record.clone();
+                let newest = world.arbiter.record.clone();
                 world.log(|| match newest {
                     Some(newest) => {
                         format!("record  {}: {}", newest.version, summary(&newest.record))
@@ -120,6 +186,14 @@ impl Script {
     }
 }
 
+/// Does something with a side's process, if it runs.
+fn on(world: &mut World, side: &str, what: impl FnOnce(&mut World, u8)) {
+    let side: Side = side.parse().unwrap();
+    if let Some(id) = world.newest[index(side)] {
+        what(world, id);
+    }
+}
+
 fn setup(words: &[&str]) -> Setup {
     let mut setup = Setup::default();
     for word in words {
@@ -127,6 +201,7 @@ fn setup(words: &[&str]) -> Setup {
             "managed" => setup.failback = Failback::Managed,
             "no-failback" => setup.allow_failback = false,
             "no-failover" => setup.failover_on_shutdown = false,
+            "storage-lock" => setup.storage_lock = true,
             other => panic!("`{other}` is no setting"),
         }
     }
@@ -160,6 +235,6 @@ pub fn transcript(script: &str) -> String {
             out += &format!("{told}\n");
         }
     }
-    assert_eq!(running.world.store.violations, Vec::<String>::new());
+    assert_eq!(running.world.ledger.violations, Vec::<String>::new());
     out
 }

@@ -1,28 +1,30 @@
 //! The story of a world, line by line.
 
 use crate::world::World;
-use pair::{Action, Record, Side, Term};
+use pair::{Action, Body, Grant, Record, Term};
 
 impl World {
     /// Adds what a side does to the story; what happens all the time is left out.
-    pub(crate) fn show(&mut self, side: Side, action: &Action) {
+    pub(crate) fn show(&mut self, id: u8, action: &Action) {
         if self.trace.is_none() {
             return;
         }
+        let side = self.peek(id).side;
         let line = match action {
             Action::ReadRecord
             | Action::ProbeLock { .. }
             | Action::SelfTestLocks
             | Action::InspectStore
             | Action::ReservePorts
-            | Action::Send { .. }
             | Action::WriteSideFile { leaving: false, .. } => return,
+            Action::Send { message, .. } => match self.said(id, &message.body) {
+                Some(line) => line,
+                None => return,
+            },
             Action::Publish(view) => {
                 let settled = if view.settled { ", settled" } else { "" };
                 let shown = format!("is {}{settled}: {}", view.role, view.why);
-                let Some(process) = self.processes.get_mut(&side) else {
-                    return;
-                };
+                let process = self.process(id);
                 if process.shown == shown {
                     return;
                 }
@@ -44,12 +46,49 @@ impl World {
             Action::Seal { .. } => "seals it".to_owned(),
             Action::StartTerm { .. } => "starts the term".to_owned(),
             Action::OpenPorts { .. } => "opens the ports".to_owned(),
-            Action::Release { up_to, .. } => format!("acknowledges up to {up_to}"),
+            Action::Release {
+                up_to,
+                fresh_until_ms,
+                ..
+            } => {
+                // What only moves on all the time is left out.
+                let process = self.peek(id);
+                match (*fresh_until_ms, process.fresh_until_ms) {
+                    _ if *up_to > process.released => format!("acknowledges up to {up_to}"),
+                    (0, 1..) => "answers nobody".to_owned(),
+                    (1.., 0) => "answers again".to_owned(),
+                    _ => return,
+                }
+            }
             Action::Drain { .. } => "drains".to_owned(),
             Action::DropState { .. } => "drops its state".to_owned(),
             Action::WriteSideFile { leaving: true, .. } => "says that it leaves".to_owned(),
         };
         self.log(|| format!("{side:<7} {line}"));
+    }
+}
+
+impl World {
+    /// What a message says, if it is more than that all is as before.
+    fn said(&mut self, id: u8, body: &Body) -> Option<String> {
+        match body {
+            Body::Beat(_) => None,
+            Body::Grant(Grant {
+                term, promise_ms, ..
+            }) => {
+                let before = self.process(id).promised.replace(*term);
+                (before != Some(*term)).then(|| {
+                    format!(
+                        "promises {} not to take over, for {promise_ms} ms and on",
+                        name(*term)
+                    )
+                })
+            }
+            Body::Resign(resign) => Some(format!("says that {} is over", name(resign.term))),
+            Body::Leave => Some("says over the link that it leaves".to_owned()),
+            Body::AskStill(still) => Some(format!("asks who still follows {}", name(still.term))),
+            Body::Still(still) => Some(format!("says that it follows {}", name(still.term))),
+        }
     }
 }
 

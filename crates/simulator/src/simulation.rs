@@ -1,208 +1,199 @@
-//! A random world on a seed.
-//!
-//! What it checks: nothing acknowledged is missing from a later serving term (I1, I2), no epoch
-//! serves twice (I4), also when the record is rolled back; and when the faults are over somebody acknowledges again (I7).
+//! The life of one seed's world: faults, then none, and what must be true all the time and at the end.
+
+use pair::{Member, Mode, Record, Role, Side, Timers};
 
 use crate::chance::Chance;
-use crate::world::{Arbiter, Mutation, Setup, World};
-use pair::{Failback, Mode, Record, Role, Side, Timers, Wanted};
+use crate::options::{Nature, Options, Setup};
+use crate::plan::Plan;
+use crate::process::{Behaviour, Process, SIDES};
+use crate::tally::Tally;
+use crate::world::World;
 
 /// How long things go wrong, and how long the pair has to recover after that.
-const FAULTS_MS: u64 = 15_000;
-const RECOVERY_MS: u64 = 30_000;
-/// A person mends a lost record that nobody else could make again by then.
-const RESTORE_MS: u64 = 8_000;
+const FAULTS_MS: u64 = 10_000;
+const RECOVERY_MS: u64 = 14_000;
+/// A person mends a record that nobody else could make again by then.
+const RESTORE_MS: u64 = 5_000;
 /// Somebody must acknowledge in the last part of the recovery.
-const PROOF_MS: u64 = 12_000;
+const PROOF_MS: u64 = 4_000;
+/// A process that ended is started again within some of these chances, at each tick.
+const RESTART_PERCENT: u64 = 6;
 
 /// What one seed brings.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     /// What should never happen, and did.
     pub violations: Vec<String>,
-    /// How many terms served.
-    pub terms_served: usize,
+    /// What happened.
+    pub tally: Tally,
     /// The story, if it was asked for.
     pub trace: Vec<String>,
 }
 
-fn setup(chance: &mut Chance) -> Setup {
-    Setup {
-        failback: if chance.percent(70) {
-            Failback::Broker
-        } else {
-            Failback::Managed
-        },
-        allow_failback: chance.percent(80),
-        failover_on_shutdown: chance.percent(70),
-    }
-}
-
-fn side(chance: &mut Chance) -> Side {
-    if chance.percent(50) {
-        Side::Primary
-    } else {
-        Side::Backup
+/// The times of a random world: short ones, so that more happens in it, in the same relations.
+fn timers() -> Timers {
+    Timers {
+        grace_ms: 200,
+        hold_close_ms: 1_000,
+        readmit_ms: 400,
+        readmit_max_ms: 1_600,
+        readmit_forget_ms: 10_000,
+        cold_start_ms: 1_000,
+        // Fewer tests of locks, so that there is time for more seeds.
+        probe_ms: 50,
+        handover_ms: 800,
+        unused_handover_ms: 1_500,
+        ask_again_ms: 2_000,
+        ask_again_max_ms: 4_000,
+        stop_ms: 1_500,
+        ..Timers::new(100, 800).unwrap()
     }
 }
 
 /// Lives through the world of a seed.
-pub fn run(seed: u64, mutation: Option<Mutation>, traced: bool) -> Outcome {
-    let mut chance = Chance::seeded(seed);
-    let mut world = World::new(Chance::seeded(seed ^ 0x5eed));
-    world.trace = traced.then(Vec::new);
-    world.mutation = mutation;
-    // Fewer tests of locks, so that there is time for more seeds.
-    world.timers = Timers {
-        probe_ms: 100,
-        ..Timers::default()
-    };
-    world.same_boot = chance.percent(60);
-    world.locks_work = chance.percent(80);
-    // Where records vanish, both sides wait most of the time.
-    let rolls_back = chance.percent(25);
+pub fn run(seed: u64, options: &Options) -> Outcome {
+    // Two sources, so that what a broken rule changes in the world does not change the plan.
+    let mut chance = Chance::seeded(seed, 1);
+    let mut plan = Plan::draw(&mut chance, options);
+    let luck = Chance::seeded(seed ^ 0x5eed, 1_500);
+    let mut world = World::new(luck, plan.nature, options.clone());
+    world.timers = timers();
     world.write_record(Record::first("node", Mode::SharedStore));
-    let settings = setup(&mut chance);
-    world.start(Side::Primary, settings);
-    world.start(Side::Backup, settings);
-
-    let mut arbiter_back_ms = 0;
+    for side in SIDES {
+        plan.start(&mut world, side);
+    }
     while world.now_ms < FAULTS_MS {
         world.run_until(world.now_ms + 10 + chance.below(40));
-        clients_write(&mut world);
-        if world.now_ms >= arbiter_back_ms {
-            world.arbiter = Arbiter::Answers;
+        world.clients_work();
+        if world.now_ms >= world.troubled_until_ms {
+            world.arbiter.behaviour = Behaviour::Answers;
             world.locks_answer = true;
         }
-        // A process that ended is started again, sooner or later.
-        for it in [Side::Primary, Side::Backup] {
-            if chance.percent(6) {
-                world.start(it, settings);
+        for side in SIDES {
+            if chance.percent(RESTART_PERCENT) {
+                plan.start(&mut world, side);
+            }
+            // A taker dies between its takeover and its service.
+            if world.role(side) == Some(Role::Preparing) && chance.percent(plan.strikes) {
+                let id = world.newest(side).map(|process| process.id);
+                id.into_iter().for_each(|id| world.kill(id));
             }
         }
-        // A taker dies between its takeover and its service.
-        for it in [Side::Primary, Side::Backup] {
-            if world.role(it) == Some(Role::Preparing) && chance.percent(10) {
-                world.kill(it);
-            }
-        }
-        if !chance.percent(8) {
-            continue;
-        }
-        let whom = side(&mut chance);
-        match chance.below(if rolls_back { 12 } else { 10 }) {
-            0 | 1 => world.kill(whom),
-            2 | 3 => world.freeze(whom, chance.below(6_000)),
-            4 => world.lose_locks(whom),
-            8 => {
-                // A machine that is cut off from its storage for long, or suspended.
-                world.freeze(whom, chance.below(6_000));
-                world.lose_locks(whom);
-            }
-            5 => world.stop(whom),
-            6 => {
-                let to = side(&mut chance);
-                foreign_request(&mut world, to, chance.below(3));
-            }
-            7 => world.mute_once = true,
-            10 => world.roll_back(lost(&mut chance)),
-            11 => {
-                // The arbiter's disk is restored from a copy while one side hangs and the other is
-                // started anew.
-                world.freeze(whom, chance.below(6_000));
-                world.roll_back(lost(&mut chance));
-                world.kill(whom.other());
-                world.start(whom.other(), settings);
-            }
-            _ => {
-                world.arbiter = match chance.below(3) {
-                    0 => Arbiter::Mute,
-                    1 => Arbiter::Hangs,
-                    _ => Arbiter::Away,
-                };
-                world.locks_answer = chance.percent(80);
-                arbiter_back_ms = world.now_ms + chance.below(2_000);
-            }
+        if chance.percent(plan.strikes) {
+            plan.strike(&mut world, &mut chance);
         }
     }
-    recover(&mut world, settings);
-    let mut violations = std::mem::take(&mut world.store.violations);
-    let before = world.store.acknowledged();
-    while world.now_ms < FAULTS_MS + RECOVERY_MS {
-        world.run_until(world.now_ms + 100);
-        clients_write(&mut world);
-    }
-    violations.append(&mut world.store.violations);
-    if world.store.acknowledged() == before {
-        violations.push("I7: nobody acknowledges although the faults are over".to_owned());
-    }
-    let terms_served = world.store.terms_served();
+    recover(&mut world, &plan);
+    prove(&mut world, &plan);
+    world.tally.seeds = 1;
+    world.tally.terms_served = world.ledger.terms_served();
+    world.tally.acknowledged = world.ledger.acknowledged();
+    world.tally.deliveries = world.ledger.deliveries;
     Outcome {
-        violations,
-        terms_served,
+        violations: world.ledger.violations,
+        tally: world.tally,
         trace: world.trace.unwrap_or_default(),
     }
 }
 
-/// How many of the newest records vanish.
-fn lost(chance: &mut Chance) -> usize {
-    1 + usize::try_from(chance.below(6)).unwrap_or(0)
-}
-
-fn clients_write(world: &mut World) {
-    for it in [Side::Primary, Side::Backup] {
-        world.client_writes(it);
-    }
-}
-
-/// A request of a decider, in the current epoch or in one it read a while ago.
-fn foreign_request(world: &mut World, to: Side, behind: u64) {
-    let Some(newest) = world.record.clone() else {
-        return;
-    };
-    let epoch = newest.record.epoch.saturating_sub(behind);
-    world.log(|| format!("somebody wants {to} in epoch {epoch}"));
-    let wanted = Wanted {
-        to,
-        epoch,
-        id: "foreign".to_owned(),
-    };
-    world.write_record(newest.record.with_wanted(wanted));
-}
-
 /// Ends the faults and gives the pair its time.
-fn recover(world: &mut World, settings: Setup) {
-    world.arbiter = Arbiter::Answers;
-    world.locks_answer = true;
+fn recover(world: &mut World, plan: &Plan) {
     world.log(|| "the faults are over".to_owned());
-    let until_ms = FAULTS_MS + RECOVERY_MS - PROOF_MS;
+    world.arbiter.behaviour = Behaviour::Answers;
+    world.arbiter.mute_once = false;
+    world.locks_answer = true;
+    world.chance.hurry();
+    world.nature.dies_in = 0;
+    world.nature.pauses_in = 0;
+    world.nature.sync_fails_in = 0;
+    world.nature.harsh_link = false;
+    world.end_twins();
+    world.heal();
     let mut mended = false;
-    while world.now_ms < until_ms {
-        for it in [Side::Primary, Side::Backup] {
-            world.start(it, settings);
+    while world.now_ms < FAULTS_MS + RECOVERY_MS - PROOF_MS {
+        for side in SIDES {
+            plan.start(world, side);
         }
         // A lost record is made again by the holder that lives, or else by a person.
-        let serves = [Side::Primary, Side::Backup]
+        let serves = SIDES
             .into_iter()
             .any(|it| world.role(it) == Some(Role::Serving));
-        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS {
+        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS && is_a_persons(world, plan) {
             mended = true;
             world.free_the_record();
         }
         world.run_until(world.now_ms + 100);
-        clients_write(world);
+        world.clients_work();
     }
 }
 
-/// Ten minutes without any fault: the record's version and epoch at the end, and both roles.
-pub fn quiet() -> (u64, u64, [Option<Role>; 2]) {
-    let mut world = World::new(Chance::none());
+/// Whether only a person can end the waiting: the record was lost, the store's locks do not work, or
+/// the side that is gone for good had been stopped on purpose.
+fn is_a_persons(world: &World, plan: &Plan) -> bool {
+    let record = world.arbiter.record.as_ref();
+    let stopped = record.and_then(|newest| newest.record.stopped);
+    plan.loses_records
+        || !plan.nature.locks_work
+        || !plan.nature.strict
+        || (stopped.is_some() && stopped == plan.gone)
+}
+
+/// I7: an entry is acknowledged again, and both sides are members.
+fn prove(world: &mut World, plan: &Plan) {
+    let before = world.ledger.acknowledged();
+    while world.now_ms < FAULTS_MS + RECOVERY_MS {
+        world.run_until(world.now_ms + 100);
+        world.clients_work();
+    }
+    if world.ledger.acknowledged() == before {
+        let what = "I7: nobody acknowledges although the faults are over".to_owned();
+        world.ledger.violated(what);
+    }
+    let both = SIDES.map(|side| world.newest(side).map(Process::inc));
+    if plan.gone.is_none() {
+        for (side, inc) in SIDES.into_iter().zip(both) {
+            let member = inc.map(|inc| Member::process(side, inc));
+            if !member.is_some_and(|member| members(world).contains(&member)) {
+                let what = format!("I7: the {side} is not in sync although the faults are over");
+                world.ledger.violated(what);
+            }
+        }
+    }
+}
+
+/// The members in the record.
+fn members(world: &World) -> &[Member] {
+    let record = world.arbiter.record.as_ref();
+    record.map_or(&[], |newest| &newest.record.in_sync)
+}
+
+/// What ten minutes without any fault bring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    /// Takeovers in all.
+    pub takeovers: u64,
+    /// Further writes of the record until both sides were settled.
+    pub further_writes: u64,
+    /// Writes of the record in the ten minutes after that.
+    pub later_writes: u64,
+    /// What the two sides are at the end.
+    pub roles: [Option<Role>; 2],
+}
+
+/// Ten minutes without any fault.
+pub fn quiet() -> Quiet {
+    let mut world = World::new(Chance::none(), Nature::calm(), Options::default());
     world.write_record(Record::first("node", Mode::SharedStore));
     world.start(Side::Primary, Setup::default());
     world.start(Side::Backup, Setup::default());
-    world.run_until(600_000);
-    let newest = world.record.as_ref();
-    let (version, epoch) = newest.map_or((0, 0), |it| (it.version, it.record.epoch));
-    let roles = [Side::Primary, Side::Backup].map(|side| world.role(side));
-    (version, epoch, roles)
+    world.run_until(10_000);
+    let early = world.tally.writes;
+    world.run_until(610_000);
+    let takeovers = world.tally.takeovers.iter().map(|(_, times)| times).sum();
+    Quiet {
+        takeovers,
+        further_writes: early - takeovers,
+        later_writes: world.tally.writes - early,
+        roles: SIDES.map(|side| world.role(side)),
+    }
 }

@@ -1,100 +1,56 @@
-//! The world of two sides: time, processes, the arbiter, and what each action does.
+//! The world of two sides: time, processes, and what each action of a machine does.
+//!
+//! It is the driver of every process, so what it may not do is what a driver may not do; but in
+//! between any two of its steps a process can die or pause.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
-use crate::chance::Chance;
-use crate::store::{History, Store};
 use pair::{
-    Action, BrokenRule, Config, Failback, Incarnation, Input, Machine, Mode, Now, PeerInfo, Record,
-    Role, Side, Term, Timers, Versioned,
+    Action, Config, Incarnation, Input, LockPolicy, Machine, Message, Mode, Now, PeerInfo, Role,
+    Side, Term, Timers,
 };
 
-/// A rule of the driver or of the machine that is broken on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mutation {
-    /// The mark is not looked at.
-    GateWithoutMark,
-    /// The mark is read before the fsync returns.
-    MarkBeforeSync,
-    /// What is there before the replaced terms are fenced counts as the history.
-    LoadBeforeFence,
-    /// Only the direct predecessor is fenced.
-    FencesOnlyPredecessor,
-    /// Only the terms that the record lists are fenced, whatever else lies in the store.
-    FencesOnlyListed,
-    /// The machine goes on in the epoch it finds.
-    Machine(BrokenRule),
-}
-
-/// How the arbiter behaves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Arbiter {
-    /// It answers.
-    Answers,
-    /// It does nothing and gives no definite answer.
-    Away,
-    /// It does what it is asked, and its answers are lost.
-    Mute,
-    /// It does not come back with an answer, definite or not, until it does something else.
-    Hangs,
-    /// Records are too large to be written.
-    Full,
-}
-
-/// Settings of a side's process in the world.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Setup {
-    pub(crate) failback: Failback,
-    pub(crate) allow_failback: bool,
-    pub(crate) failover_on_shutdown: bool,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            failback: Failback::Broker,
-            allow_failback: true,
-            failover_on_shutdown: true,
-        }
-    }
-}
-
-/// One process.
-pub(crate) struct Process {
-    pub(crate) id: u8,
-    pub(crate) machine: Machine,
-    pub(crate) frozen_until_ms: u64,
-    pub(crate) wake_ms: Option<u64>,
-    /// Steps not begun yet; the first is under way if `step_under_way`.
-    pub(crate) steps: VecDeque<Action>,
-    pub(crate) step_under_way: bool,
-    /// Grows with every `DropState`: what was begun before ends unanswered.
-    pub(crate) generation: u64,
-    pub(crate) history: History,
-    /// Entries written to the own log, on disk or not.
-    pub(crate) written: u64,
-    pub(crate) unsynced: u64,
-    pub(crate) open: bool,
-    pub(crate) shown: String,
-}
+use crate::arbiter::Register;
+use crate::chance::Chance;
+use crate::clock::Clock;
+use crate::ledger::Ledger;
+use crate::network::Link;
+use crate::options::{Mutation, Nature, Options, Setup};
+use crate::process::{Place, Process, index};
+use crate::store::Store;
+use crate::tally::Tally;
 
 /// Something that happens at a time.
-#[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// A process learns something.
-    Learn {
-        side: Side,
-        id: u8,
-        input: Box<Input>,
-    },
+    Learn { id: u8, input: Box<Input> },
     /// A process' timer.
-    Wake { side: Side, id: u8 },
+    Wake { id: u8 },
+    /// A paused process goes on.
+    Thaw { id: u8 },
     /// An operation takes effect.
     Effect {
-        side: Side,
         id: u8,
         generation: u64,
         effect: Effect,
+    },
+    /// A write of the record lands that its sender does not wait for any more.
+    LateWrite { action: Action },
+    /// The locks of an ended process go.
+    Unlock { id: u8 },
+    /// The sides try to connect.
+    Dial,
+    /// A connection is made, or ends, at this process.
+    LinkUp { id: u8, peer: u8, connection: u32 },
+    LinkDown { id: u8, connection: u32 },
+    /// A process looks whether it has heard anything on its connection.
+    Silence { id: u8, connection: u32 },
+    /// A message arrives.
+    Message {
+        from: u8,
+        to: u8,
+        message: Box<Message>,
     },
 }
 
@@ -120,64 +76,95 @@ pub(crate) enum Effect {
     },
 }
 
+struct Queued {
+    at_ms: u64,
+    n: u64,
+    event: Event,
+}
+
+impl PartialEq for Queued {
+    fn eq(&self, other: &Self) -> bool {
+        self.n == other.n
+    }
+}
+
+impl Eq for Queued {}
+
+impl PartialOrd for Queued {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Queued {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at_ms, self.n).cmp(&(other.at_ms, other.n))
+    }
+}
+
 /// Everything.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent switches of a test"
-)]
 pub(crate) struct World {
     pub(crate) now_ms: u64,
     pub(crate) store: Store,
-    pub(crate) record: Option<Versioned>,
-    /// Every record there ever was, in the order in which they were written.
-    pub(crate) records: Vec<Versioned>,
-    pub(crate) arbiter: Arbiter,
-    /// The next write's answer is lost, once.
-    pub(crate) mute_once: bool,
-    pub(crate) locks_work: bool,
+    pub(crate) ledger: Ledger,
+    pub(crate) arbiter: Register,
+    pub(crate) link: Link,
+    pub(crate) nature: Nature,
+    pub(crate) options: Options,
     /// Whether a test of a lock comes back with an answer.
     pub(crate) locks_answer: bool,
-    pub(crate) same_boot: bool,
     pub(crate) ports_free: bool,
     /// How long the last work before a handover takes.
     pub(crate) drain_ms: u64,
     /// Whether the instances know the pair's node ID before they read a record.
     pub(crate) pair_known: bool,
     pub(crate) timers: Timers,
-    pub(crate) mutation: Option<Mutation>,
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) chance: Chance,
-    pub(crate) processes: BTreeMap<Side, Process>,
-    pub(crate) side_files: BTreeMap<Side, PeerInfo>,
-    queue: BTreeMap<(u64, u64), Event>,
+    /// Every process there ever was; number 1 is the first.
+    pub(crate) processes: Vec<Process>,
+    /// The newest process of each side, while it runs.
+    pub(crate) newest: [Option<u8>; 2],
+    pub(crate) places: Vec<Place>,
+    /// Where a side's next process starts.
+    pub(crate) homes: [usize; 2],
+    pub(crate) side_files: [Option<PeerInfo>; 2],
+    pub(crate) tally: Tally,
+    /// Until when the arbiter is in trouble for both sides.
+    pub(crate) troubled_until_ms: u64,
+    queue: BinaryHeap<Reverse<Queued>>,
     queued: u64,
-    started: u8,
 }
 
+/// A seed that starts more processes than have names starts no more.
+const MAX_PROCESSES: usize = 250;
+
 impl World {
-    pub(crate) fn new(chance: Chance) -> Self {
+    pub(crate) fn new(chance: Chance, nature: Nature, options: Options) -> Self {
         Self {
             now_ms: 0,
             store: Store::default(),
-            record: None,
-            records: Vec::new(),
-            arbiter: Arbiter::Answers,
-            mute_once: false,
-            locks_work: true,
+            ledger: Ledger::default(),
+            arbiter: Register::default(),
+            link: Link::default(),
+            nature,
             locks_answer: true,
-            same_boot: true,
             ports_free: true,
             drain_ms: 0,
             pair_known: true,
             timers: Timers::default(),
-            mutation: None,
-            trace: None,
+            trace: options.traced.then(Vec::new),
+            options,
             chance,
-            processes: BTreeMap::new(),
-            side_files: BTreeMap::new(),
-            queue: BTreeMap::new(),
+            processes: Vec::new(),
+            newest: [None; 2],
+            places: vec![Place::default(); 2],
+            homes: [0, 1],
+            side_files: [None, None],
+            tally: Tally::default(),
+            troubled_until_ms: 0,
+            queue: BinaryHeap::new(),
             queued: 0,
-            started: 0,
         }
     }
 
@@ -193,23 +180,35 @@ impl World {
         }
     }
 
-    pub(crate) fn is_running(&self, side: Side) -> bool {
-        self.processes.contains_key(&side)
+    /// A process by its number.
+    pub(crate) fn process(&mut self, id: u8) -> &mut Process {
+        &mut self.processes[usize::from(id) - 1]
+    }
+
+    pub(crate) fn peek(&self, id: u8) -> &Process {
+        &self.processes[usize::from(id) - 1]
+    }
+
+    /// The newest process of a side, if it runs.
+    pub(crate) fn newest(&self, side: Side) -> Option<&Process> {
+        self.newest[index(side)].map(|id| self.peek(id))
     }
 
     pub(crate) fn role(&self, side: Side) -> Option<Role> {
-        self.processes
-            .get(&side)
-            .map(|process| process.machine.view().role)
+        self.newest(side).map(|process| process.role)
     }
 
-    /// Starts a side's process, unless it runs.
+    pub(crate) fn breaks(&self, mutation: Mutation) -> bool {
+        self.options.breaks(mutation)
+    }
+
+    /// Starts a side's process, unless one runs.
     pub(crate) fn start(&mut self, side: Side, setup: Setup) {
-        if self.is_running(side) {
+        if self.newest[index(side)].is_some() || self.processes.len() >= MAX_PROCESSES {
             return;
         }
-        self.started += 1;
-        let id = self.started;
+        let id = u8::try_from(self.processes.len() + 1).unwrap_or(u8::MAX);
+        let clock = Clock::new(&mut self.chance);
         let config = Config {
             side,
             inc: Incarnation([id; 16]),
@@ -218,9 +217,13 @@ impl World {
             timers: self.timers,
             failback: setup.failback,
             allow_failback: setup.allow_failback,
-            lock: pair::LockPolicy::Record,
+            lock: if setup.storage_lock {
+                LockPolicy::Storage
+            } else {
+                LockPolicy::Record
+            },
             failover_on_shutdown: setup.failover_on_shutdown,
-            boot_id: Some(if self.same_boot {
+            boot_id: Some(if self.nature.same_boot {
                 "boot".into()
             } else {
                 format!("boot-{id}")
@@ -228,244 +231,224 @@ impl World {
             process: None,
             arbiter: "DIR".to_owned(),
         };
-        let mut machine = Machine::new(config, self.now()).unwrap();
-        if let Some(Mutation::Machine(broken)) = self.mutation {
-            machine.break_rule(broken);
+        let mut machine = Machine::new(config, self.now(&clock)).unwrap();
+        for mutation in &self.options.broken {
+            if let Mutation::Machine(rule) = mutation {
+                machine.break_rule(*rule);
+            }
         }
         self.log(|| format!("{side:<7} starts as process {id}"));
-        let process = Process {
-            id,
-            machine,
-            frozen_until_ms: 0,
-            wake_ms: None,
-            steps: VecDeque::new(),
-            step_under_way: false,
-            generation: 0,
-            history: History::new(),
-            written: 0,
-            unsynced: 0,
-            open: false,
-            shown: String::new(),
-        };
-        self.processes.insert(side, process);
-        self.pump(side);
-    }
-
-    /// A client writes to a side; refused unless its ports are open.
-    pub(crate) fn client_writes(&mut self, side: Side) {
-        let latency_ms = self.chance.latency_ms();
-        let Some(process) = self.processes.get_mut(&side) else {
-            return;
-        };
-        let frozen = process.frozen_until_ms > self.now_ms;
-        let Some(term) = process.machine.record().and_then(Record::term) else {
-            return;
-        };
-        if !process.open || frozen {
-            return;
-        }
-        process.written += 1;
-        process.unsynced += 1;
-        let entries = process.written;
-        let start = false;
-        let first = match self.mutation {
-            Some(Mutation::MarkBeforeSync) => Effect::ReadMark {
-                term,
-                entries,
-                start,
-            },
-            _ => Effect::Sync {
-                term,
-                entries,
-                start,
-            },
-        };
-        self.effect(side, latency_ms, first);
+        let place = self.homes[index(side)];
+        self.processes
+            .push(Process::new(id, side, machine, clock, place));
+        self.newest[index(side)] = Some(id);
+        self.dial_soon();
+        self.pump(id);
     }
 
     /// Lets time pass.
     pub(crate) fn run_until(&mut self, until_ms: u64) {
-        while let Some(entry) = self.queue.first_entry() {
-            let at_ms = entry.key().0;
-            if at_ms > until_ms {
+        while let Some(Reverse(next)) = self.queue.peek() {
+            if next.at_ms > until_ms {
                 break;
             }
-            let event = entry.remove();
-            self.now_ms = self.now_ms.max(at_ms);
-            self.happen(event);
+            self.now_ms = self.now_ms.max(next.at_ms);
+            if let Some(Reverse(next)) = self.queue.pop() {
+                self.happen(next.event);
+            }
         }
         self.now_ms = until_ms;
     }
 
-    fn now(&self) -> Now {
+    fn now(&self, clock: &Clock) -> Now {
         Now {
-            mono_ms: self.now_ms,
+            mono_ms: clock.local(self.now_ms),
             unix_ms: 1_000_000 + self.now_ms,
         }
     }
 
     pub(crate) fn at(&mut self, at_ms: u64, event: Event) {
         self.queued += 1;
-        self.queue.insert((at_ms, self.queued), event);
+        self.queue.push(Reverse(Queued {
+            at_ms,
+            n: self.queued,
+            event,
+        }));
     }
 
-    pub(crate) fn effect(&mut self, side: Side, in_ms: u64, effect: Effect) {
-        let Some(process) = self.processes.get(&side) else {
-            return;
+    pub(crate) fn effect(&mut self, id: u8, in_ms: u64, effect: Effect) {
+        let generation = self.peek(id).generation;
+        let event = Event::Effect {
+            id,
+            generation,
+            effect,
         };
-        let (id, generation) = (process.id, process.generation);
-        self.at(
-            self.now_ms + in_ms,
-            Event::Effect {
-                side,
-                id,
-                generation,
-                effect,
-            },
-        );
+        self.at(self.now_ms + in_ms, event);
     }
 
-    pub(crate) fn answer(&mut self, side: Side, id: u8, input: Input) {
+    pub(crate) fn answer(&mut self, id: u8, input: Input) {
         let in_ms = self.chance.latency_ms();
-        self.at(
-            self.now_ms + in_ms,
-            Event::Learn {
-                side,
-                id,
-                input: Box::new(input),
-            },
-        );
-    }
-
-    pub(crate) fn process(&mut self, side: Side, id: u8) -> Option<&mut Process> {
-        self.processes
-            .get_mut(&side)
-            .filter(|process| process.id == id)
+        let input = Box::new(input);
+        self.at(self.now_ms + in_ms, Event::Learn { id, input });
     }
 
     fn happen(&mut self, event: Event) {
         let now_ms = self.now_ms;
-        let (side, id) = match &event {
-            Event::Learn { side, id, .. }
-            | Event::Wake { side, id }
-            | Event::Effect { side, id, .. } => (*side, *id),
-        };
-        let frozen_until_ms = self
-            .process(side, id)
-            .map(|process| process.frozen_until_ms);
-        let frozen_until_ms = frozen_until_ms.filter(|until_ms| *until_ms > now_ms);
         match event {
+            Event::LateWrite { action } => return self.land(&action),
+            Event::Unlock { id } => return self.store.unlock_all(id),
+            Event::Dial => return self.dial(),
             Event::Effect {
-                generation, effect, ..
+                id,
+                generation,
+                effect,
             } => {
                 // What the kernel or the server has got already takes effect without its process.
-                let deferred = frozen_until_ms.is_some() && self.chance.percent(50);
-                if let (true, Some(until_ms)) = (deferred, frozen_until_ms) {
-                    self.at(
-                        until_ms,
-                        Event::Effect {
-                            side,
-                            id,
-                            generation,
-                            effect,
-                        },
-                    );
-                } else {
-                    self.take_effect(side, id, generation, effect);
+                let process = self.peek(id);
+                let until_ms = process.frozen_until_ms;
+                if process.runs && until_ms > now_ms && self.chance.percent(50) {
+                    let event = Event::Effect {
+                        id,
+                        generation,
+                        effect,
+                    };
+                    return self.at(until_ms, event);
                 }
+                return self.take_effect(id, generation, effect);
             }
-            event @ (Event::Learn { .. } | Event::Wake { .. }) if frozen_until_ms.is_some() => {
-                self.at(frozen_until_ms.unwrap_or(now_ms), event);
-            }
-            Event::Learn { input, .. } => self.learn(side, id, *input),
+            Event::Learn { .. }
+            | Event::Wake { .. }
+            | Event::Thaw { .. }
+            | Event::LinkUp { .. }
+            | Event::LinkDown { .. }
+            | Event::Silence { .. }
+            | Event::Message { .. } => {}
+        }
+        let (Event::Learn { id, .. }
+        | Event::Wake { id }
+        | Event::Thaw { id }
+        | Event::LinkUp { id, .. }
+        | Event::LinkDown { id, .. }
+        | Event::Silence { id, .. }
+        | Event::Message { to: id, .. }) = event
+        else {
+            return;
+        };
+        let process = self.peek(id);
+        if !process.runs {
+            return;
+        }
+        if process.is_frozen(now_ms) {
+            // It waits for the process: at most what comes during the longest freeze.
+            return self.at(process.frozen_until_ms, event);
+        }
+        match event {
+            Event::Learn { input, .. } => self.learn(id, *input),
             Event::Wake { .. } => {
-                let due = self.process(side, id).and_then(|process| process.wake_ms);
-                if due.is_some_and(|due_ms| due_ms <= now_ms) {
-                    self.learn(side, id, Input::TimeOut);
+                if process.wake_ms.is_some_and(|due_ms| due_ms <= now_ms) {
+                    self.learn(id, Input::TimeOut);
                 }
             }
+            Event::Thaw { .. } => {
+                self.process(id).stalled = false;
+                self.pump(id);
+            }
+            Event::LinkUp {
+                peer, connection, ..
+            } => self.link_up(id, peer, connection),
+            Event::LinkDown { connection, .. } => self.link_down(id, connection),
+            Event::Silence { connection, .. } => self.listen(id, connection),
+            Event::Message { from, message, .. } => self.hear(id, from, *message),
+            Event::Effect { .. }
+            | Event::LateWrite { .. }
+            | Event::Unlock { .. }
+            | Event::Dial => {}
         }
     }
 
-    pub(crate) fn learn(&mut self, side: Side, id: u8, input: Input) {
-        let now = self.now();
-        if let Some(process) = self.process(side, id) {
-            process.machine.handle(now, input);
-            process.wake_ms = None;
-            self.pump(side);
-        }
+    pub(crate) fn learn(&mut self, id: u8, input: Input) {
+        let now = self.now(&self.peek(id).clock);
+        let process = self.process(id);
+        process.machine.handle(now, input);
+        process.wake_ms = None;
+        self.pump(id);
     }
 
-    /// Carries out what a machine wants.
-    fn pump(&mut self, side: Side) {
+    /// Carries out what a machine wants, until it wants no more, or its process dies or pauses.
+    fn pump(&mut self, id: u8) {
+        let now_ms = self.now_ms;
         loop {
-            let Some(process) = self.processes.get_mut(&side) else {
+            let process = self.process(id);
+            if !process.runs || process.is_frozen(now_ms) {
                 return;
-            };
-            let id = process.id;
+            }
             let Some(action) = process.machine.poll_action() else {
                 break;
             };
-            self.show(side, &action);
-            let in_ms = self.chance.latency_ms();
-            let Some(process) = self.processes.get_mut(&side) else {
-                return;
-            };
-            match action {
-                Action::ReadRecord | Action::Cas { .. } | Action::Create { .. } => {
-                    self.effect(side, in_ms, Effect::Arbiter(action));
-                }
-                Action::ProbeLock { .. } | Action::SelfTestLocks => {
-                    self.effect(side, in_ms, Effect::Lock(action));
-                }
-                Action::Release { term, up_to, .. } => self.store.acknowledge(term, up_to),
-                Action::Exit(_) => {
-                    self.processes.remove(&side);
-                    self.store.unlock_all(id);
-                    return;
-                }
-                Action::Send { .. } | Action::Notice(_) | Action::Publish(_) => {}
-                Action::DropState { .. } => {
-                    process.generation += 1;
-                    process.open = false;
-                    process.unsynced = 0;
-                    process.step_under_way = false;
-                    process.steps.clear();
-                    process.steps.push_back(action);
-                }
-                Action::OpenPorts { term } => {
-                    // Emitted when the term's start has passed the gate.
-                    process.steps.push_back(action);
-                    self.store.serve(term);
-                }
-                Action::Drain { .. } => {
-                    process.open = false;
-                    process.steps.push_back(action);
-                }
-                action => process.steps.push_back(action),
+            self.show(id, &action);
+            self.carry_out(id, action);
+            self.next_step(id);
+            if self.chance.one_in(self.nature.dies_in) {
+                self.kill(id);
+            } else if self.chance.one_in(self.nature.pauses_in) {
+                let for_ms = self.chance.below(2_000);
+                self.freeze(id, for_ms);
             }
-            self.next_step(side);
         }
-        let Some(process) = self.processes.get_mut(&side) else {
-            return;
-        };
-        let wake_ms = process.machine.poll_timeout();
-        if wake_ms != process.wake_ms {
-            process.wake_ms = wake_ms.map(|wake_ms| wake_ms.max(self.now_ms));
-            let (id, wake_ms) = (process.id, process.wake_ms);
+        self.check_ports(id);
+        let process = self.process(id);
+        let due_ms = process.machine.poll_timeout();
+        let wake_ms = due_ms.map(|due_ms| process.clock.world(due_ms).max(now_ms));
+        if process.wake_ms != wake_ms {
+            process.wake_ms = wake_ms;
             if let Some(wake_ms) = wake_ms {
-                self.at(wake_ms, Event::Wake { side, id });
+                self.at(wake_ms, Event::Wake { id });
             }
         }
     }
 
-    fn next_step(&mut self, side: Side) {
+    fn carry_out(&mut self, id: u8, action: Action) {
+        let in_ms = self.chance.latency_ms();
+        match action {
+            Action::ReadRecord | Action::Cas { .. } | Action::Create { .. } => {
+                self.effect(id, in_ms, Effect::Arbiter(action));
+            }
+            Action::ProbeLock { .. } | Action::SelfTestLocks => {
+                self.effect(id, in_ms, Effect::Lock(action));
+            }
+            Action::Release {
+                term,
+                up_to,
+                fresh_until_ms,
+            } => self.release(id, term, up_to, fresh_until_ms),
+            Action::Exit(_) => self.end(id),
+            Action::Send { peer, message } => self.send(id, peer.0[0], message),
+            Action::Notice(notice) => {
+                self.check_handover(id, &notice);
+                self.tally.note(&notice);
+            }
+            Action::Publish(view) => self.process(id).role = view.role,
+            Action::DropState { .. } => self.process(id).drop_state(action),
+            Action::OpenPorts { term } => {
+                // Emitted when the term's start has passed the gate.
+                self.ledger.serve(term, &self.store);
+                self.process(id).steps.push_back(action);
+            }
+            Action::Drain { .. } => {
+                let process = self.process(id);
+                process.open = false;
+                process.steps.push_back(action);
+            }
+            action => self.process(id).steps.push_back(action),
+        }
+    }
+
+    fn next_step(&mut self, id: u8) {
         let mut in_ms = self.chance.latency_ms();
-        let Some(process) = self.processes.get_mut(&side) else {
-            return;
-        };
+        let drain_ms = self.drain_ms;
+        let process = self.process(id);
         if matches!(process.steps.front(), Some(Action::Drain { .. })) {
-            in_ms += self.drain_ms;
+            in_ms += drain_ms;
         }
         if process.step_under_way {
             return;
@@ -474,55 +457,21 @@ impl World {
             return;
         };
         process.step_under_way = true;
-        self.effect(side, in_ms, Effect::Step(action));
+        self.effect(id, in_ms, Effect::Step(action));
     }
 
-    pub(crate) fn step_done(&mut self, side: Side, id: u8, answer: Option<Input>) {
-        if let Some(process) = self.process(side, id) {
-            process.step_under_way = false;
-            if let Some(answer) = answer {
-                self.answer(side, id, answer);
-            }
-            self.next_step(side);
+    pub(crate) fn step_done(&mut self, id: u8, answer: Option<Input>) {
+        self.process(id).step_under_way = false;
+        if let Some(answer) = answer {
+            self.answer(id, answer);
         }
+        self.next_step(id);
     }
 
-    fn take_effect(&mut self, side: Side, id: u8, generation: u64, effect: Effect) {
-        let alive = self.process(side, id).is_some();
-        let current = self
-            .process(side, id)
-            .is_some_and(|it| it.generation == generation);
-        match effect {
-            // A write can land after its sender's death.
-            Effect::Arbiter(action) if alive || self.chance.percent(50) => {
-                self.arbitrate(side, id, &action);
-            }
-            Effect::Lock(action) if alive => self.test_locks(side, id, &action),
-            Effect::Step(action) if current => self.take_step(side, id, action),
-            Effect::Fence { term, terms } if current => self.fence(side, id, term, terms),
-            // Slow writes land late, too; nobody is told.
-            Effect::Sync { term, entries, .. } if !current => {
-                if self.chance.percent(30) {
-                    self.store.sync(term, entries);
-                }
-            }
-            Effect::Sync {
-                term,
-                entries,
-                start,
-            } => self.sync(side, id, term, entries, start),
-            Effect::ReadMark {
-                term,
-                entries,
-                start,
-            } if current => {
-                self.read_mark(side, id, (term, entries, start));
-            }
-            Effect::Arbiter(_)
-            | Effect::Lock(_)
-            | Effect::Step(_)
-            | Effect::Fence { .. }
-            | Effect::ReadMark { .. } => {}
-        }
+    /// Whether any process of a side runs.
+    pub(crate) fn is_running(&self, side: Side) -> bool {
+        self.processes
+            .iter()
+            .any(|process| process.runs && process.side == side)
     }
 }

@@ -159,7 +159,15 @@ fn tell(hub: &Hub, failure: &Failure) {
         }
         Failure::NoLink(address, why) => format!("no link to {address}: {why}"),
     };
-    hub.trouble(line.clone());
+    // Then there is a link, or there will be in a moment.
+    let is_duplicate = matches!(
+        failure,
+        Failure::NoLink(_, Why::Refused(refusal) | Why::RefusedBy(refusal))
+            if refusal.reason == Reason::Duplicate
+    );
+    if !is_duplicate {
+        hub.trouble(line.clone());
+    }
     match failure {
         // Nobody listens: that side does not run, which is nothing to be told about it here.
         Failure::NoConnection(_, error) if error.kind() == io::ErrorKind::ConnectionRefused => {

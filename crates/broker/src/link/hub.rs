@@ -382,3 +382,32 @@ fn judge(
         (Side::Backup, Side::Primary) => Verdict::Duplicate,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sides_keep_the_connection_that_the_backup_dialled() {
+        let cases = [
+            (Side::Primary, Side::Backup, Verdict::Relieve),
+            (Side::Backup, Side::Primary, Verdict::Duplicate),
+            // The dialler has lost what it had.
+            (Side::Primary, Side::Primary, Verdict::Replace),
+            (Side::Backup, Side::Backup, Verdict::Replace),
+        ];
+        for (present, newcomer, verdict) in cases {
+            assert_eq!(judge(true, true, present, newcomer), verdict);
+            assert_eq!(
+                judge(false, true, present, newcomer),
+                Verdict::AnotherProcess
+            );
+            for is_same_process in [true, false] {
+                assert_eq!(
+                    judge(is_same_process, false, present, newcomer),
+                    Verdict::Replace
+                );
+            }
+        }
+    }
+}

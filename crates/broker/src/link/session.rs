@@ -71,9 +71,11 @@ pub(super) async fn accepted(hub: Arc<Hub>, opened: Opened, slot: Slot) {
     let line = format!("link: a connection from {host} has come to nothing: {why}");
     match &why {
         Why::Refused(refusal) | Why::RefusedBy(refusal) if !refusal.reason.is_passing() => {
-            if let Some(more) = hub.may_print(&line) {
-                warn!("{line}{more}");
-            }
+            let Some(more) = hub.may_print(&line) else {
+                return;
+            };
+            warn!("{line}{more}");
+            // Most likely it is the other side; what else strangers do here is no reason for there being no link.
             if let Why::Refused(refusal) = why
                 && refusal.reason == Reason::Credentials
             {
@@ -212,6 +214,12 @@ impl Session<'_> {
                 Event::Message(message) => {
                     if let Some(peer) = &self.peer {
                         self.hub.deliver(peer.inc, message);
+                    }
+                }
+                Event::Unreadable => {
+                    let line = "link: the other broker says what this one does not understand: they are of different versions, upgrade the older one";
+                    if let Some(more) = self.hub.may_print(line) {
+                        warn!("{line}{more}");
                     }
                 }
                 Event::Closed(why) => return Some(why),

@@ -11,7 +11,11 @@ fn reason(connection: &mut Connection) -> Option<Reason> {
         .into_iter()
         .find_map(|event| match event {
             Event::Closed(Why::Refused(refusal) | Why::RefusedBy(refusal)) => Some(refusal.reason),
-            Event::Closed(Why::Ended) | Event::Proven(_) | Event::Up | Event::Message(_) => None,
+            Event::Closed(Why::Ended)
+            | Event::Proven(_)
+            | Event::Up
+            | Event::Message(_)
+            | Event::Unreadable => None,
         })
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of a handshake, as they were when version 1 was made. A change here is a new version.
+//! The bytes of a handshake, as they were when version 1 was made. A change of the handshake is a new version.
 
 use std::fmt::Write;
 

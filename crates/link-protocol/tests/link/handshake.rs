@@ -204,6 +204,33 @@ fn a_handshake_has_a_time_limit_at_both_ends() {
 }
 
 #[test]
+fn a_handshake_byte_by_byte_is_one_and_takes_no_longer() {
+    let mut one = dialler(settings(primary()));
+    let mut other = acceptor(settings(backup()));
+    while !(one.is_up() && other.is_up()) {
+        for (from, to) in [(true, false), (false, true)] {
+            let bytes = output(if from { &mut one } else { &mut other });
+            let to = if to { &mut one } else { &mut other };
+            for byte in bytes {
+                to.handle_input(&[byte], HANDSHAKE_LIMIT_MS - 1);
+                if events(to)
+                    .iter()
+                    .any(|event| matches!(event, Event::Proven(_)))
+                {
+                    to.admit(HANDSHAKE_LIMIT_MS - 1);
+                }
+            }
+        }
+    }
+
+    let mut trickles = acceptor(settings(backup()));
+    for byte in output(&mut dialler(settings(primary()))) {
+        trickles.handle_input(&[byte], HANDSHAKE_LIMIT_MS - 1);
+    }
+    assert_eq!(trickles.poll_timeout(), Some(HANDSHAKE_LIMIT_MS));
+}
+
+#[test]
 fn an_end_that_closes_is_noticed() {
     let mut one = dialler(settings(primary()));
     one.handle_end();

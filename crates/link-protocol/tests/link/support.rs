@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use link_protocol::{Connection, End, Event, Identity, Key, Local, Settings, VERSIONS};
-use pair::{Beat, Body, Incarnation, Message, Mode, Role, Side};
+use pair::{Body, Incarnation, Message, Mode, Side, Still, Term};
 
 pub(crate) const BEAT_MS: u64 = 250;
 pub(crate) const LOST_AFTER_MS: u64 = 2_000;
@@ -54,17 +54,15 @@ pub(crate) fn acceptor(settings: Settings) -> Connection {
 }
 
 pub(crate) fn message(number: u64) -> Message {
+    let term = Term {
+        epoch: 7,
+        inc: Incarnation([0xa1; 16]),
+    };
     Message {
         epoch: 7,
-        body: Body::Beat(Beat {
-            n: number,
-            echo: 0,
-            role: Role::Standby,
-            term: None,
-            ask_ms: None,
-            head: 0,
-            record_version: 3,
-            locks: None,
+        body: Body::Still(Still {
+            term,
+            nonce: number,
         }),
     }
 }

@@ -14,9 +14,6 @@ use super::{
 };
 use crate::{Cause, Holder, Locks, Record, Taker, Term};
 
-#[cfg(feature = "broken-rules")]
-use crate::Record;
-
 impl Machine {
     pub(super) fn step_attempting(
         &mut self,

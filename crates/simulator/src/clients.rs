@@ -1,0 +1,145 @@
+//! The clients of the model: they write to every open port, read from it, and believe what they hear.
+
+use pair::{Notice, Record, Role, Term};
+
+use crate::options::Mutation;
+use crate::process::index;
+use crate::world::{Effect, World};
+
+impl World {
+    /// A client writes to a process; refused unless its ports are open.
+    pub(crate) fn client_writes(&mut self, id: u8) {
+        let latency_ms = self.chance.latency_ms();
+        let early =
+            self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
+        let now_ms = self.now_ms;
+        let process = self.process(id);
+        let Some(term) = process.term else { return };
+        if process.is_silent(now_ms) {
+            return;
+        }
+        process.written += 1;
+        process.unsynced += 1;
+        let (entries, start) = (process.written, false);
+        self.store.write(term, entries);
+        let first = if early {
+            Effect::ReadMark {
+                term,
+                entries,
+                start,
+            }
+        } else {
+            Effect::Sync {
+                term,
+                entries,
+                start,
+            }
+        };
+        self.effect(id, latency_ms, first);
+    }
+
+    /// A client asks a process for something that depends on no entry: a delivery; true if it gets it.
+    pub(crate) fn client_reads(&mut self, id: u8) -> bool {
+        let now_ms = self.now_ms;
+        let process = self.peek(id);
+        let Some(term) = process.term else {
+            return false;
+        };
+        let fresh = process.clock.local(now_ms) < process.fresh_until_ms;
+        let answers = !process.is_silent(now_ms) && process.role == Role::Serving && fresh;
+        if answers {
+            self.ledger.deliver(term, self.nature.strict);
+        }
+        answers
+    }
+
+    /// Every process is asked by clients: those of a side that was replaced have not left it yet.
+    pub(crate) fn clients_work(&mut self) {
+        for id in 1..=self.processes.len() {
+            let id = u8::try_from(id).unwrap_or(u8::MAX);
+            if self.peek(id).open {
+                self.client_writes(id);
+                self.client_reads(id);
+            }
+        }
+    }
+
+    /// What the gate lets pass leaves the process.
+    pub(crate) fn release(&mut self, id: u8, term: Term, up_to: u64, fresh_until_ms: u64) {
+        let early = self.breaks(Mutation::GateBeforeSync);
+        let process = self.process(id);
+        let before = process.released;
+        process.released = up_to;
+        process.fresh_until_ms = fresh_until_ms;
+        if up_to < before {
+            self.ledger
+                .violated(format!("I8: term {term} takes acknowledgements back"));
+        }
+        if !self.ledger.has_served(term) {
+            self.ledger
+                .violated(format!("I4: term {term} answers before it serves"));
+        }
+        let up_to = if early {
+            up_to.min(self.store.durable(term))
+        } else {
+            up_to
+        };
+        self.ledger.acknowledge(term, up_to, &self.store);
+    }
+
+    /// W1: a process hands over only when a request is in force that it knows.
+    pub(crate) fn check_handover(&mut self, id: u8, notice: &Notice) {
+        let Notice::HandingOver { to, .. } = notice else {
+            return;
+        };
+        let record = self.peek(id).machine.record();
+        let wanted = record.and_then(Record::wanted_now);
+        if wanted.is_none_or(|wanted| wanted.to != *to) {
+            self.ledger
+                .violated(format!("W1: p{id} hands over to the {to}, which nobody wants"));
+        }
+    }
+
+    /// I8: a process whose ports are open holds a term.
+    pub(crate) fn check_ports(&mut self, id: u8) {
+        let process = self.peek(id);
+        if process.open && !matches!(process.role, Role::Serving | Role::Holding) {
+            let (side, role) = (process.side, process.role);
+            self.ledger
+                .violated(format!("I8: the ports of the {side} are open, it is {role}"));
+        }
+    }
+
+    /// A process ends: what it had not synced is lost, in part or whole; its locks go, now or later.
+    fn gone(&mut self, id: u8) {
+        let process = self.process(id);
+        process.runs = false;
+        process.open = false;
+        let side = process.side;
+        if self.newest[index(side)] == Some(id) {
+            self.newest[index(side)] = None;
+        }
+        self.store.lose_unsynced(id, &mut self.chance);
+    }
+
+    /// A process ends by itself, or is killed: its kernel closes what it had open.
+    pub(crate) fn end(&mut self, id: u8) {
+        self.gone(id);
+        self.hang_up(id);
+        if self.nature.linger_ms == 0 {
+            return self.store.unlock_all(id);
+        }
+        let in_ms = self.chance.below(self.nature.linger_ms);
+        self.at(self.now_ms + in_ms, crate::world::Event::Unlock { id });
+    }
+
+    /// A machine ends: nobody closes anything for it, and its locks stay as long as they can.
+    pub(crate) fn vanish(&mut self, id: u8) {
+        let side = self.peek(id).side;
+        self.log(|| format!("{side:<7} loses its machine"));
+        self.gone(id);
+        self.process(id).link = None;
+        let in_ms = self.nature.linger_ms;
+        self.at(self.now_ms + in_ms, crate::world::Event::Unlock { id });
+    }
+}

@@ -1,0 +1,441 @@
+//! What each operation does to the store and its locks, one step at a time.
+
+use pair::{Action, Input, LockState, Mark, PeerInfo, StoreFacts, Term};
+
+use crate::options::Mutation;
+use crate::process::index;
+use crate::world::{Effect, Event, World};
+
+/// How long a listing of the store can be old, at most.
+const MAX_STALE_MS: u64 = 500;
+/// What a store says that fails.
+const FAILED: &str = "stale handle";
+
+impl World {
+    pub(crate) fn take_effect(&mut self, id: u8, generation: u64, effect: Effect) {
+        let process = self.peek(id);
+        let runs = process.runs;
+        let current = runs && process.generation == generation;
+        match effect {
+            // A write can land after its sender's death.
+            Effect::Arbiter(action) if runs || self.chance.percent(50) => {
+                self.arbitrate(id, action);
+            }
+            Effect::Lock(action) if runs => self.test_locks(id, &action),
+            Effect::Step(action) if current => self.take_step(id, action),
+            Effect::Step(action) => self.land_step(id, &action),
+            Effect::Fence { term, terms } if current => self.fence(id, term, terms),
+            // Slow writes land late, too; nobody is told.
+            Effect::Sync { term, entries, .. } if !current => {
+                if self.chance.percent(30) {
+                    self.store.sync(term, entries);
+                }
+            }
+            Effect::Sync {
+                term,
+                entries,
+                start,
+            } => self.sync(id, term, entries, start),
+            Effect::ReadMark {
+                term,
+                entries,
+                start,
+            } if current => self.read_mark(id, (term, entries, start)),
+            Effect::Arbiter(_)
+            | Effect::Lock(_)
+            | Effect::Fence { .. }
+            | Effect::ReadMark { .. } => {}
+        }
+    }
+
+    /// Whether the store cannot be had from where the process is, and then when it is tried again,
+    /// or nothing if it fails at once.
+    fn cut_from_store(&self, id: u8) -> Option<Option<u64>> {
+        let place = &self.places[self.peek(id).place];
+        let cut = place.store_cut_ms > self.now_ms;
+        let wait_ms = (place.store_cut_ms - self.now_ms.min(place.store_cut_ms)).min(100);
+        cut.then_some((!place.store_fails).then_some(wait_ms))
+    }
+
+    fn test_locks(&mut self, id: u8, action: &Action) {
+        let cut = self.cut_from_store(id);
+        if let Some(Some(wait_ms)) = cut {
+            return self.effect(id, wait_ms, Effect::Lock(action.clone()));
+        }
+        let answer = match action {
+            Action::ProbeLock { term } => {
+                let found = if self.breaks(Mutation::OneLockFile) {
+                    Some(self.store.the_one_is_locked())
+                } else {
+                    self.store.probe(*term)
+                };
+                let lock = match found {
+                    _ if cut.is_some() || !self.locks_answer => LockState::Failed(FAILED.to_owned()),
+                    None => LockState::Absent,
+                    Some(true) if self.nature.locks_work => LockState::Held,
+                    Some(_) => LockState::Free,
+                };
+                Input::LockProbed { term: *term, lock }
+            }
+            _ => Input::LocksSelfTest(self.nature.locks_work && cut.is_none()),
+        };
+        self.answer(id, answer);
+    }
+
+    fn take_step(&mut self, id: u8, action: Action) {
+        let touches_store = !matches!(
+            action,
+            Action::ReservePorts
+                | Action::WriteSideFile { .. }
+                | Action::OpenPorts { .. }
+                | Action::Drain { .. }
+                | Action::DropState { .. }
+        );
+        if touches_store && let Some(cut) = self.cut_from_store(id) {
+            return match cut {
+                Some(wait_ms) => self.effect(id, wait_ms, Effect::Step(action)),
+                None => self.fail_step(id, &action),
+            };
+        }
+        let in_ms = self.chance.latency_ms();
+        let answer = match action {
+            Action::InspectStore => {
+                let newest_epoch = self.store.newest_epoch();
+                Some(Input::StoreInspected(Ok(StoreFacts { newest_epoch })))
+            }
+            Action::ReservePorts => Some(Input::PortsReserved(if self.ports_free {
+                Ok(())
+            } else {
+                Err("port 61616 is in use".to_owned())
+            })),
+            Action::WriteSideFile { leaving, draining } => {
+                let process = self.peek(id);
+                let (side, inc) = (process.side, process.inc());
+                self.side_files[index(side)] = Some(PeerInfo {
+                    connector: format!("{side}:1"),
+                    inc,
+                    leaving,
+                    draining,
+                    alive: true,
+                });
+                None
+            }
+            Action::CreateTermFile { term } => Some(self.create_term_file(id, term)),
+            Action::DeleteTermFile { .. } => {
+                self.land_step(id, &action);
+                None
+            }
+            Action::Fence { term, terms } => return self.begin_fencing(id, in_ms, term, terms),
+            Action::LoadHistory { term, at_least } => return self.load(id, term, at_least),
+            Action::Seal { term } => {
+                let history = self.peek(id).history.clone();
+                let sealed = self.store.seal(term, history);
+                let result = if sealed {
+                    Ok(())
+                } else {
+                    Err("sealed by another".to_owned())
+                };
+                Some(Input::Sealed { term, result })
+            }
+            Action::StartTerm { term } => {
+                let process = self.process(id);
+                process.term = Some(term);
+                process.written = 1;
+                process.unsynced = 0;
+                process.released = 0;
+                self.store.write(term, 1);
+                let sync = Effect::Sync {
+                    term,
+                    entries: 1,
+                    start: true,
+                };
+                return self.effect(id, in_ms, sync);
+            }
+            Action::OpenPorts { term } => {
+                let process = self.process(id);
+                process.open = !process
+                    .steps
+                    .iter()
+                    .any(|it| matches!(it, Action::Drain { .. }));
+                Some(Input::PortsOpened {
+                    term,
+                    result: Ok(()),
+                })
+            }
+            Action::Drain { term } => {
+                if self.peek(id).unsynced > 0 {
+                    let again = Effect::Step(Action::Drain { term });
+                    return self.effect(id, in_ms + 1, again);
+                }
+                Some(Input::Drained { term })
+            }
+            Action::CloseTermFile { term } => {
+                self.land_step(id, &action);
+                Some(Input::TermClosed { term })
+            }
+            Action::DropState { term } => Some(Input::StateDropped { term }),
+            other => panic!("{other:?} is no step"),
+        };
+        self.step_done(id, answer);
+    }
+
+    /// What a step does to the store without its process, which is not told: it may have died.
+    fn land_step(&mut self, id: u8, action: &Action) {
+        let runs = self.peek(id).runs;
+        if !runs && !self.chance.percent(30) {
+            return;
+        }
+        match action {
+            // A file that is made for a dead process has no lock.
+            Action::CreateTermFile { term } if !runs => {
+                self.store.create(*term, None);
+            }
+            Action::DeleteTermFile { term } => {
+                self.store.delete(*term);
+                if self.breaks(Mutation::OneLockFile) {
+                    self.store.delete_the_one();
+                }
+            }
+            Action::CloseTermFile { term } => {
+                self.store.close(*term);
+                self.store.unlock_the_one(id);
+            }
+            Action::Seal { term } if !runs => {
+                let history = self.peek(id).history.clone();
+                self.store.seal(*term, history);
+            }
+            _ => {}
+        }
+    }
+
+    /// The store says no.
+    fn fail_step(&mut self, id: u8, action: &Action) {
+        let failed = FAILED.to_owned();
+        let answer = match *action {
+            Action::InspectStore => Input::StoreInspected(Err(failed)),
+            Action::CreateTermFile { term } => Input::TermFileCreated {
+                term,
+                result: Err(failed),
+            },
+            Action::Fence { term, .. } => Input::Fenced {
+                term,
+                result: Err(failed),
+            },
+            Action::LoadHistory { term, .. } => Input::HistoryLoaded {
+                term,
+                result: Err(failed),
+            },
+            Action::Seal { term } => Input::Sealed {
+                term,
+                result: Err(failed),
+            },
+            Action::StartTerm { term } => Input::TermStarted {
+                term,
+                result: Err(failed),
+            },
+            // The descriptor is closed here; the server finds out by itself.
+            Action::CloseTermFile { term } => {
+                let at_ms = self.now_ms + self.nature.linger_ms;
+                self.at(at_ms, Event::Unlock { id });
+                Input::TermClosed { term }
+            }
+            _ => return self.step_done(id, None),
+        };
+        self.step_done(id, Some(answer));
+    }
+
+    fn create_term_file(&mut self, id: u8, term: Term) -> Input {
+        let mut created = self.store.create(term, Some(id));
+        if self.breaks(Mutation::OneLockFile) {
+            created = self.store.lock_the_one(id);
+        }
+        if self.breaks(Mutation::LoadBeforeFence) {
+            self.process(id).history = self.store.load(term, &mut self.chance);
+        }
+        let result = if created {
+            Ok(())
+        } else {
+            Err("it exists".to_owned())
+        };
+        Input::TermFileCreated { term, result }
+    }
+
+    fn begin_fencing(&mut self, id: u8, in_ms: u64, term: Term, mut terms: Vec<Term>) {
+        if self.breaks(Mutation::FencesOnlyPredecessor) {
+            terms = terms.last().copied().into_iter().collect();
+        } else if !self.breaks(Mutation::FencesOnlyListed) {
+            if let Some(newer) = self.store.file_above(term) {
+                let result = Err(format!("{newer} is newer"));
+                return self.step_done(id, Some(Input::Fenced { term, result }));
+            }
+            let lower = self.store.files_below(term);
+            let mut lower: Vec<Term> = lower.filter(|lower| !terms.contains(lower)).collect();
+            terms.append(&mut lower);
+        }
+        self.effect(id, in_ms, Effect::Fence { term, terms });
+    }
+
+    /// Marks one term after the other; a process can stop between any two.
+    fn fence(&mut self, id: u8, term: Term, mut terms: Vec<Term>) {
+        match self.cut_from_store(id) {
+            Some(Some(wait_ms)) => return self.effect(id, wait_ms, Effect::Fence { term, terms }),
+            Some(None) => return self.fail_step(id, &Action::Fence { term, terms }),
+            None => {}
+        }
+        let Some(next) = terms.pop() else {
+            if self.breaks(Mutation::OneMark) {
+                self.store.mark_the_one(term);
+            }
+            let result = Ok(());
+            return self.step_done(id, Some(Input::Fenced { term, result }));
+        };
+        self.store.fence(next);
+        let in_ms = self.chance.latency_ms();
+        self.effect(id, in_ms, Effect::Fence { term, terms });
+    }
+
+    fn load(&mut self, id: u8, term: Term, at_least: Option<(Term, u64)>) {
+        if let Some((of, head)) = at_least {
+            let on_disk = self.store.durable(of);
+            if on_disk < head {
+                self.ledger.violated(format!(
+                    "I1: the holder of term {of} claims {head} entries, {on_disk} are on disk"
+                ));
+            }
+            if self.nature.stale_listings && self.chance.percent(30) {
+                // Fewer entries than were on disk already: it is looked again.
+                let in_ms = self.chance.below(MAX_STALE_MS);
+                let again = Effect::Step(Action::LoadHistory { term, at_least });
+                return self.effect(id, in_ms, again);
+            }
+        }
+        if !self.breaks(Mutation::LoadBeforeFence) {
+            self.process(id).history = if self.breaks(Mutation::OneJournal) {
+                self.store.load_all(term, &mut self.chance)
+            } else if self.breaks(Mutation::NoSealedLengths) {
+                self.store.load_unsealed(term, &mut self.chance)
+            } else {
+                self.store.load(term, &mut self.chance)
+            };
+        }
+        let result = Ok(());
+        self.step_done(id, Some(Input::HistoryLoaded { term, result }));
+    }
+
+    fn sync(&mut self, id: u8, term: Term, entries: u64, start: bool) {
+        let sync = Effect::Sync {
+            term,
+            entries,
+            start,
+        };
+        match self.cut_from_store(id) {
+            Some(Some(wait_ms)) => return self.effect(id, wait_ms, sync),
+            Some(None) => return self.journal_failed(id, term, start),
+            None => {}
+        }
+        if self.chance.one_in(self.nature.sync_fails_in) {
+            if self.chance.percent(50) {
+                self.store.sync(term, entries);
+            }
+            self.tally.sync_errors += 1;
+            return self.journal_failed(id, term, start);
+        }
+        self.store.sync(term, entries);
+        if !start && self.breaks(Mutation::GateBeforeSync) {
+            let process = self.process(id);
+            process.unsynced = process.unsynced.saturating_sub(1);
+            let up_to = process.released.min(entries);
+            return self.ledger.acknowledge(term, up_to, &self.store);
+        }
+        if !start && self.breaks(Mutation::MarkBeforeSync) {
+            // The mark was read before.
+            return self.synced(id, term, entries, Mark::Clear);
+        }
+        let in_ms = self.chance.latency_ms();
+        let read = Effect::ReadMark {
+            term,
+            entries,
+            start,
+        };
+        self.effect(id, in_ms, read);
+    }
+
+    fn read_mark(&mut self, id: u8, (term, entries, start): (Term, u64, bool)) {
+        match self.cut_from_store(id) {
+            Some(Some(wait_ms)) => {
+                let again = Effect::ReadMark {
+                    term,
+                    entries,
+                    start,
+                };
+                return self.effect(id, wait_ms, again);
+            }
+            Some(None) => return self.journal_failed(id, term, start),
+            None => {}
+        }
+        let mark = self.mark(term);
+        if start {
+            let result = Ok(mark);
+            return self.step_done(id, Some(Input::TermStarted { term, result }));
+        }
+        let early =
+            self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
+        if early && mark == Mark::Clear {
+            let in_ms = self.chance.latency_ms();
+            let sync = Effect::Sync {
+                term,
+                entries,
+                start,
+            };
+            self.effect(id, in_ms, sync);
+            if self.breaks(Mutation::MarkBeforeSync) {
+                return;
+            }
+        }
+        self.synced(id, term, entries, mark);
+    }
+
+    fn mark(&self, term: Term) -> Mark {
+        if !self.options.fence_mark || self.breaks(Mutation::GateWithoutMark) {
+            return Mark::Clear;
+        }
+        let found = self.store.mark(term);
+        match found {
+            Some(_) if self.breaks(Mutation::OneMark) => {
+                if self.store.the_one_marks(term) {
+                    Mark::Fenced
+                } else {
+                    Mark::Clear
+                }
+            }
+            None => Mark::Missing,
+            Some(true) => Mark::Fenced,
+            Some(false) => Mark::Clear,
+        }
+    }
+
+    fn synced(&mut self, id: u8, term: Term, entries: u64, mark: Mark) {
+        if !self.breaks(Mutation::GateBeforeSync) {
+            let process = self.process(id);
+            process.unsynced = process.unsynced.saturating_sub(1);
+        }
+        let input = Box::new(Input::Synced {
+            term,
+            up_to: entries,
+            mark,
+        });
+        self.at(self.now_ms, Event::Learn { id, input });
+    }
+
+    fn journal_failed(&mut self, id: u8, term: Term, start: bool) {
+        let error = "input/output error".to_owned();
+        if start {
+            let result = Err(error);
+            self.step_done(id, Some(Input::TermStarted { term, result }));
+        } else {
+            let process = self.process(id);
+            process.unsynced = process.unsynced.saturating_sub(1);
+            self.answer(id, Input::JournalFailed { term, error });
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Many worlds, on every processor: `cargo xtask sim --seeds N`, or the story of one: `--seed S`.
+//!
+//! Prints a line every few seconds and the sums at the end; exits with 1 if an invariant was broken.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line program talks on standard output"
+)]
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use simulator::{Options, Tally, run};
+
+const USAGE: &str = "\
+usage: cargo xtask sim [--seeds N] [--from M] [--without-marks]
+       cargo xtask sim --seed S [--without-marks]
+";
+
+/// Worlds that are made when nobody says how many: some minutes.
+const SEEDS: u64 = 100_000;
+/// Seeds that a thread takes at a time.
+const BATCH: u64 = 100;
+/// Worlds that break an invariant are all alike after so many.
+const MAX_BROKEN: usize = 10;
+const PROGRESS: Duration = Duration::from_secs(5);
+
+struct Request {
+    from: u64,
+    seeds: u64,
+    /// The one seed whose story is told.
+    story: Option<u64>,
+    options: Options,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some(request) = parse(&arguments) else {
+        eprint!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    match request.story {
+        Some(seed) => tell(seed, request.options),
+        None => run_all(&request),
+    }
+}
+
+fn parse(arguments: &[String]) -> Option<Request> {
+    let mut request = Request {
+        from: 0,
+        seeds: SEEDS,
+        story: None,
+        options: Options::default(),
+    };
+    let mut words = arguments.iter();
+    while let Some(word) = words.next() {
+        let mut number = || words.next()?.parse::<u64>().ok();
+        match word.as_str() {
+            "--seeds" => request.seeds = number()?,
+            "--from" => request.from = number()?,
+            "--seed" => request.story = Some(number()?),
+            "--without-marks" => request.options.fence_mark = false,
+            _ => return None,
+        }
+    }
+    Some(request)
+}
+
+/// Tells the story of one seed.
+fn tell(seed: u64, options: Options) -> ExitCode {
+    let options = Options {
+        traced: true,
+        ..options
+    };
+    let outcome = run(seed, &options);
+    for line in &outcome.trace {
+        println!("{line}");
+    }
+    println!("\n{}", outcome.tally);
+    for violation in &outcome.violations {
+        println!("VIOLATION {violation}");
+    }
+    ExitCode::from(u8::from(!outcome.violations.is_empty()))
+}
+
+/// What all threads share.
+struct Progress {
+    next: AtomicU64,
+    sum: Mutex<Tally>,
+    broken: Mutex<Vec<(u64, Vec<String>)>>,
+}
+
+fn run_all(request: &Request) -> ExitCode {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the runner measures itself; the worlds know no clock"
+    )]
+    let now = Instant::now;
+    let begun = now();
+    let end = request.from.saturating_add(request.seeds);
+    let progress = Progress {
+        next: AtomicU64::new(request.from),
+        sum: Mutex::new(Tally::default()),
+        broken: Mutex::new(Vec::new()),
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| work(&progress, end, &request.options)))
+            .collect();
+        let mut shown = now();
+        while workers.iter().any(|worker| !worker.is_finished()) {
+            thread::park_timeout(Duration::from_millis(100));
+            if now().duration_since(shown) >= PROGRESS {
+                shown = now();
+                let sum = progress.sum.lock().unwrap_or_else(PoisonError::into_inner);
+                let rate = sum.seeds / now().duration_since(begun).as_secs().max(1);
+                println!("{} of {} seeds, {rate}/s", sum.seeds, request.seeds);
+            }
+        }
+    });
+    let sum = progress.sum.into_inner();
+    let sum = sum.unwrap_or_else(PoisonError::into_inner);
+    let mut broken = progress.broken.into_inner();
+    let broken = broken.as_mut().unwrap_or_else(|it| it.get_mut());
+    broken.sort();
+    let seconds = now().duration_since(begun).as_secs_f64();
+    println!("{sum}\n{seconds:.0} s with {threads} threads");
+    for (seed, violations) in &*broken {
+        println!("VIOLATION in seed {seed}:");
+        for violation in violations {
+            println!("  {violation}");
+        }
+    }
+    println!("violations           {:>12}", broken.len());
+    ExitCode::from(u8::from(!broken.is_empty()))
+}
+
+fn work(progress: &Progress, end: u64, options: &Options) {
+    loop {
+        let first = progress.next.fetch_add(BATCH, Ordering::Relaxed);
+        if first >= end {
+            return;
+        }
+        let mut sum = Tally::default();
+        for seed in first..end.min(first + BATCH) {
+            let outcome = run(seed, options);
+            sum.add(&outcome.tally);
+            if !outcome.violations.is_empty() {
+                let broken = progress.broken.lock();
+                let mut broken = broken.unwrap_or_else(PoisonError::into_inner);
+                broken.push((seed, outcome.violations));
+                if broken.len() >= MAX_BROKEN {
+                    progress.next.store(end, Ordering::Relaxed);
+                }
+            }
+        }
+        let all = progress.sum.lock();
+        all.unwrap_or_else(PoisonError::into_inner).add(&sum);
+    }
+}
