@@ -18,7 +18,7 @@ struct Need {
     met: fn() -> bool,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need {
         what: "Java 17 or later with its compiler (javac): the JMS clients and real Artemis",
         package: Some("openjdk-17-jdk-headless"),
@@ -177,7 +177,7 @@ mod tests {
         let all: Vec<&Need> = NEEDS.iter().collect();
         let text = explain(&all);
         assert!(text.contains(
-            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 nftables coreutils tar"
+            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 nftables strace coreutils tar"
         ));
         assert!(text.contains("network namespaces"));
         assert!(text.contains("--quick"));

@@ -10,8 +10,7 @@ impl World {
     /// A client writes to a process; refused unless its ports are open.
     pub(crate) fn client_writes(&mut self, id: u8) {
         let latency_ms = self.chance.latency_ms();
-        let early =
-            self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
+        let early = self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
         let now_ms = self.now_ms;
         let process = self.process(id);
         let Some(term) = process.term else { return };
@@ -95,8 +94,9 @@ impl World {
         let record = self.peek(id).machine.record();
         let wanted = record.and_then(Record::wanted_now);
         if wanted.is_none_or(|wanted| wanted.to != *to) {
-            self.ledger
-                .violated(format!("W1: p{id} hands over to the {to}, which nobody wants"));
+            self.ledger.violated(format!(
+                "W1: p{id} hands over to the {to}, which nobody wants"
+            ));
         }
     }
 
@@ -105,8 +105,9 @@ impl World {
         let process = self.peek(id);
         if process.open && !matches!(process.role, Role::Serving | Role::Holding) {
             let (side, role) = (process.side, process.role);
-            self.ledger
-                .violated(format!("I8: the ports of the {side} are open, it is {role}"));
+            self.ledger.violated(format!(
+                "I8: the ports of the {side} are open, it is {role}"
+            ));
         }
     }
 

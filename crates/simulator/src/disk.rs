@@ -70,7 +70,9 @@ impl World {
                     self.store.probe(*term)
                 };
                 let lock = match found {
-                    _ if cut.is_some() || !self.locks_answer => LockState::Failed(FAILED.to_owned()),
+                    _ if cut.is_some() || !self.locks_answer => {
+                        LockState::Failed(FAILED.to_owned())
+                    }
                     None => LockState::Absent,
                     Some(true) if self.nature.locks_work => LockState::Held,
                     Some(_) => LockState::Free,
@@ -378,8 +380,7 @@ impl World {
             let result = Ok(mark);
             return self.step_done(id, Some(Input::TermStarted { term, result }));
         }
-        let early =
-            self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
+        let early = self.breaks(Mutation::MarkBeforeSync) || self.breaks(Mutation::GateBeforeSync);
         if early && mark == Mark::Clear {
             let in_ms = self.chance.latency_ms();
             let sync = Effect::Sync {

@@ -22,7 +22,11 @@ impl World {
         process.frozen_until_ms = until_ms.max(process.frozen_until_ms);
         let (side, stalled) = (process.side, process.stalled);
         self.log(|| {
-            let what = if stalled { "has a driver that hangs" } else { "is frozen" };
+            let what = if stalled {
+                "has a driver that hangs"
+            } else {
+                "is frozen"
+            };
             format!("{side:<7} {what} for {for_ms} ms")
         });
         self.at(until_ms, Event::Thaw { id });

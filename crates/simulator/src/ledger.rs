@@ -59,8 +59,9 @@ impl Ledger {
         }
         for (earlier, built_on) in self.served.range(..own) {
             let mut older = history.range(..*earlier).chain(built_on.range(..*earlier));
-            let changed = older
-                .find(|(term, _)| history.get(term).unwrap_or(&0) != built_on.get(term).unwrap_or(&0));
+            let changed = older.find(|(term, _)| {
+                history.get(term).unwrap_or(&0) != built_on.get(term).unwrap_or(&0)
+            });
             if let Some((term, _)) = changed {
                 found.push(format!(
                     "I5: term {own} sees {} entries of term {term}, term {earlier} served with {}",
@@ -108,7 +109,9 @@ impl Ledger {
         };
         if strict && newest.epoch > term.epoch {
             let newest = *newest;
-            self.violated(format!("I8: term {term} delivers while term {newest} serves"));
+            self.violated(format!(
+                "I8: term {term} delivers while term {newest} serves"
+            ));
         }
     }
 

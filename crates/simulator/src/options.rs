@@ -60,7 +60,10 @@ impl Options {
 
 /// What the world of one seed is made of, and can go wrong with.
 #[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent switches of a world")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent switches of a world"
+)]
 pub(crate) struct Nature {
     /// Both sides run under one kernel.
     pub(crate) same_boot: bool,

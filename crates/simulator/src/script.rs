@@ -1,9 +1,9 @@
 //! Decision scripts: a list of events, and the story that follows.
 
 use crate::chance::Chance;
-use crate::show::summary;
 use crate::options::{Nature, Options, Setup};
 use crate::process::{Behaviour, Place, SIDES, index};
+use crate::show::summary;
 use crate::world::World;
 use pair::{Failback, Incarnation, Locks, Mode, Record, Side, Term, Versioned, Wanted};
 
@@ -32,13 +32,17 @@ impl Script {
             ["kill", side] => on(world, side, World::kill),
             ["stop", side] => on(world, side, World::stop),
             ["freeze", side, time] => {
-                on(world, side, |world, id| world.freeze(id, milliseconds(time)));
+                on(world, side, |world, id| {
+                    world.freeze(id, milliseconds(time))
+                });
             }
             ["stall", side, time] => {
                 on(world, side, |world, id| world.stall(id, milliseconds(time)));
             }
             ["suspend", side, time] => {
-                on(world, side, |world, id| world.suspend(id, milliseconds(time)));
+                on(world, side, |world, id| {
+                    world.suspend(id, milliseconds(time))
+                });
             }
             ["lose", "machine", side] => on(world, side, World::vanish),
             ["twin", side] => {

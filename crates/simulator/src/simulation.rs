@@ -118,7 +118,8 @@ fn recover(world: &mut World, plan: &Plan) {
         let serves = SIDES
             .into_iter()
             .any(|it| world.role(it) == Some(Role::Serving));
-        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS && is_a_persons(world, plan) {
+        if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS && is_a_persons(world, plan)
+        {
             mended = true;
             world.free_the_record();
         }

@@ -47,7 +47,10 @@ impl Store {
     /// The highest epoch that ever wrote.
     pub(crate) fn newest_epoch(&self) -> u64 {
         let log = self.logs.last_key_value().map_or(0, |(term, _)| term.epoch);
-        let seal = self.seals.last_key_value().map_or(0, |(term, _)| term.epoch);
+        let seal = self
+            .seals
+            .last_key_value()
+            .map_or(0, |(term, _)| term.epoch);
         log.max(seal)
     }
 

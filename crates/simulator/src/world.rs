@@ -24,11 +24,18 @@ use crate::tally::Tally;
 /// Something that happens at a time.
 pub(crate) enum Event {
     /// A process learns something.
-    Learn { id: u8, input: Box<Input> },
+    Learn {
+        id: u8,
+        input: Box<Input>,
+    },
     /// A process' timer.
-    Wake { id: u8 },
+    Wake {
+        id: u8,
+    },
     /// A paused process goes on.
-    Thaw { id: u8 },
+    Thaw {
+        id: u8,
+    },
     /// An operation takes effect.
     Effect {
         id: u8,
@@ -36,16 +43,30 @@ pub(crate) enum Event {
         effect: Effect,
     },
     /// A write of the record lands that its sender does not wait for any more.
-    LateWrite { action: Action },
+    LateWrite {
+        action: Action,
+    },
     /// The locks of an ended process go.
-    Unlock { id: u8 },
+    Unlock {
+        id: u8,
+    },
     /// The sides try to connect.
     Dial,
     /// A connection is made, or ends, at this process.
-    LinkUp { id: u8, peer: u8, connection: u32 },
-    LinkDown { id: u8, connection: u32 },
+    LinkUp {
+        id: u8,
+        peer: u8,
+        connection: u32,
+    },
+    LinkDown {
+        id: u8,
+        connection: u32,
+    },
     /// A process looks whether it has heard anything on its connection.
-    Silence { id: u8, connection: u32 },
+    Silence {
+        id: u8,
+        connection: u32,
+    },
     /// A message arrives.
     Message {
         from: u8,
@@ -359,10 +380,8 @@ impl World {
             Event::LinkDown { connection, .. } => self.link_down(id, connection),
             Event::Silence { connection, .. } => self.listen(id, connection),
             Event::Message { from, message, .. } => self.hear(id, from, *message),
-            Event::Effect { .. }
-            | Event::LateWrite { .. }
-            | Event::Unlock { .. }
-            | Event::Dial => {}
+            Event::Effect { .. } | Event::LateWrite { .. } | Event::Unlock { .. } | Event::Dial => {
+            }
         }
     }
 
