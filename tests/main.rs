@@ -12,6 +12,7 @@
 mod artemis;
 mod bad_input;
 mod discovery;
+mod faults;
 mod hostile;
 mod link;
 mod local_demo;

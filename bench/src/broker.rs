@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::arguments::Places;
 use crate::process::{Running, output_of};
@@ -33,7 +34,8 @@ const OF_BACKUP: &str = "--backup --data ../primary/data --port-offset 100";
 const CREATE_LIMIT: Duration = Duration::from_mins(1);
 
 /// Whose broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub(crate) enum Product {
     /// `tandem-broker`.
     Tandem,

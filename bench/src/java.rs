@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::Duration;
 
@@ -74,7 +74,8 @@ fn finish(command: &mut Command, time: Time) -> Result<Numbers> {
     parse(&output_of("the JMS client", command, limit)?)
 }
 
-fn client(places: &Places, mode: &str) -> Command {
+/// The client in one of its modes, with everything but what is of that mode alone.
+pub(crate) fn client(places: &Places, mode: &str) -> Command {
     let mut command = Command::new("java");
     command
         .args(["-Xmx1g", "-cp", &places.class_path])
@@ -102,29 +103,20 @@ fn parse(line: &str) -> Result<Numbers> {
     serde_json::from_str(last).with_context(|| format!("the JMS client says {line:?}"))
 }
 
-/// The client that lives through failovers, and takes orders meanwhile.
+/// A client that takes orders on its standard input and answers each with one line.
 #[derive(Debug)]
-pub(crate) struct GapClient {
+pub(crate) struct Conversation {
     child: Child,
     orders: ChildStdin,
     answers: Receiver<String>,
 }
 
-impl GapClient {
-    /// Starts a sender and a receiver that know both brokers.
-    pub(crate) fn start(
-        places: &Places,
-        retry_interval_ms: u32,
-        pause_ms: u32,
-        queue: &str,
-    ) -> Result<GapClient> {
-        let mut child = client(places, "gap")
-            .arg(pair_url(retry_interval_ms))
-            .arg(format!("queue={queue}"))
-            .arg(format!("pause={pause_ms}"))
+impl Conversation {
+    /// Starts the client.
+    pub(crate) fn start(command: &mut Command) -> Result<Conversation> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
             .spawn()
             .context("cannot start java")?;
         let orders = child.stdin.take().context("no standard input")?;
@@ -137,7 +129,7 @@ impl GapClient {
                 }
             }
         });
-        Ok(GapClient {
+        Ok(Conversation {
             child,
             orders,
             answers,
@@ -145,20 +137,52 @@ impl GapClient {
     }
 
     /// Gives an order and returns its answer.
-    pub(crate) fn ask(&mut self, order: &str) -> Result<Numbers> {
+    pub(crate) fn ask(&mut self, order: &str, limit: Duration) -> Result<String> {
         writeln!(self.orders, "{order}").context("the JMS client has ended")?;
         self.orders.flush()?;
-        let Ok(answer) = self.answers.recv_timeout(ANSWER_LIMIT) else {
-            bail!("the JMS client has not answered {order:?} within {ANSWER_LIMIT:?}");
-        };
-        parse(&answer)
+        match self.answers.recv_timeout(limit) {
+            Ok(answer) => Ok(answer),
+            Err(RecvTimeoutError::Timeout) => {
+                bail!("the JMS client has not answered {order:?} within {limit:?}")
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                bail!("the JMS client has ended instead of answering {order:?}")
+            }
+        }
     }
 }
 
-impl Drop for GapClient {
+impl Drop for Conversation {
     fn drop(&mut self) {
         // Both fail only if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// The client that lives through failovers, and takes orders meanwhile.
+#[derive(Debug)]
+pub(crate) struct GapClient(Conversation);
+
+impl GapClient {
+    /// Starts a sender and a receiver that know both brokers.
+    pub(crate) fn start(
+        places: &Places,
+        retry_interval_ms: u32,
+        pause_ms: u32,
+        queue: &str,
+    ) -> Result<GapClient> {
+        let mut command = client(places, "gap");
+        command
+            .arg(pair_url(retry_interval_ms))
+            .arg(format!("queue={queue}"))
+            .arg(format!("pause={pause_ms}"))
+            .stderr(Stdio::inherit());
+        Ok(GapClient(Conversation::start(&mut command)?))
+    }
+
+    /// Gives an order and returns its answer.
+    pub(crate) fn ask(&mut self, order: &str) -> Result<Numbers> {
+        parse(&self.0.ask(order, ANSWER_LIMIT)?)
     }
 }

@@ -7,7 +7,8 @@
 //!   report                                       ▼
 //! ```
 //!
-//! `cargo xtask bench` builds what it needs and starts it. It asserts nothing that is timed: it measures, counts what was lost,
+//! `cargo xtask bench` builds what it needs and starts it; `cargo xtask faults` does so for its other half, the proof under random
+//! faults (module `faults`). The bench asserts nothing that is timed: it measures, counts what was lost,
 //! and says what failed. It ends only processes that it started, and nothing that it started outlives it.
 
 #![expect(
@@ -18,6 +19,7 @@
 mod arguments;
 mod broker;
 mod disk;
+mod faults;
 mod gap;
 mod java;
 mod machine;
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().mode {
         Mode::Run(options) => orchestrator::run(&options),
         Mode::Worker(options) => worker::run(&options),
+        Mode::Faults(options) => faults::run(&options),
+        Mode::FaultsBatch(options) => faults::batch(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -21,6 +21,23 @@ pub(crate) fn tandem_broker() -> PathBuf {
     path
 }
 
+/// The program `bench`, which cargo puts beside `tandem`.
+pub(crate) fn bench() -> PathBuf {
+    let path = tandem().with_file_name("bench");
+    assert!(
+        path.is_file(),
+        "{} is not built: run `cargo xtask test`",
+        path.display()
+    );
+    path
+}
+
+/// The class path of the bench's JMS client.
+pub(crate) fn bench_class_path() -> String {
+    env::var("TANDEM_BENCH_CLASS_PATH")
+        .expect("`cargo xtask test` compiles the client and says where it is")
+}
+
 /// The home folder of the real Artemis distribution.
 pub(crate) fn artemis_home() -> PathBuf {
     downloaded("apache-artemis-2.44.0")

@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: builds the broker, the bench and its JMS client, and starts the measurement.
+//! `cargo xtask bench` and `cargo xtask faults`: build the broker, the bench and its JMS client, and start the bench.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail};
@@ -20,31 +20,59 @@ const ARTEMIS: &str = "apache-artemis-2.44.0";
 pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
     preflight::preflight()?;
     downloads::download()?;
-    run(cargo().args([
-        "build",
-        "--locked",
-        "--release",
-        "--package",
-        "tandem-broker",
-        "--package",
-        "bench",
-        "--bins",
-    ]))?;
-    let cache = cache()?;
-    let class_path = client(&cache.join("m2"))?;
-    let programs = target_folder().join("release");
-    let status = command(programs.join("bench"))
-        .arg("run")
+    build(&["tandem-broker", "bench"])?;
+    let mut bench = program("run", "bench")?;
+    start(bench.args(arguments))
+}
+
+/// Builds the same, then plays random faults on pairs under load; the arguments are those of the bench's `faults`.
+pub(crate) fn faults(arguments: &[String]) -> Result<ExitCode> {
+    if arguments.iter().any(|argument| argument == "--report") {
+        // Adding up needs none of what was measured.
+        build(&["bench"])?;
+        let mut bench = command(programs().join("bench"));
+        bench
+            .args(["faults", "--broker", "-", "--artemis-home", "-"])
+            .args(["--class-path", "-", "--folder", "-"]);
+        return start(bench.args(arguments));
+    }
+    preflight::preflight()?;
+    downloads::download()?;
+    build(&["tandem-broker", "bench"])?;
+    let mut bench = program("faults", "faults")?;
+    start(bench.args(arguments))
+}
+
+fn programs() -> PathBuf {
+    target_folder().join("release")
+}
+
+fn build(packages: &[&str]) -> Result<()> {
+    let mut build = cargo();
+    build.args(["build", "--locked", "--release", "--bins"]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    run(&mut build)
+}
+
+/// The bench in one of its modes, told where everything is; `folder` is below the target folder.
+fn program(mode: &str, folder: &str) -> Result<Command> {
+    let mut bench = command(programs().join("bench"));
+    bench
+        .arg(mode)
         .arg("--broker")
-        .arg(programs.join("tandem-broker"))
+        .arg(programs().join("tandem-broker"))
         .arg("--artemis-home")
-        .arg(cache.join(ARTEMIS))
-        .args(["--class-path", &class_path])
+        .arg(cache()?.join(ARTEMIS))
+        .args(["--class-path", &client()?])
         .arg("--folder")
-        .arg(target_folder().join("bench"))
-        .args(arguments)
-        .status()
-        .context("cannot start the bench")?;
+        .arg(target_folder().join(folder));
+    Ok(bench)
+}
+
+fn start(bench: &mut Command) -> Result<ExitCode> {
+    let status = bench.status().context("cannot start the bench")?;
     if !status.success() {
         bail!("the bench ended with {status}: see above");
     }
@@ -52,7 +80,8 @@ pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
 }
 
 /// Compiles the JMS client and returns its class path. Without network if everything is in the repository already.
-fn client(repository: &Path) -> Result<String> {
+pub(crate) fn client() -> Result<String> {
+    let repository = &cache()?.join("m2");
     let target = target_folder().join("bench-client");
     let list = target.join("classpath");
     if output(maven(repository, &target, &list).arg("--offline")).is_err() {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::bench;
 use crate::demo::target_folder;
 use crate::run::{cargo, command, describe, last_lines, output, run, seconds};
 use crate::tally::Tally;
@@ -34,6 +35,7 @@ struct Test {
 /// Builds and runs all end-to-end tests.
 pub(crate) fn run_all(tally: &mut Tally, full: bool) {
     let mut tests = Vec::new();
+    let mut class_path = String::new();
     let built = tally.step("end-to-end tests: build", || {
         run(cargo().args([
             "build",
@@ -42,8 +44,11 @@ pub(crate) fn run_all(tally: &mut Tally, full: bool) {
             "tandem",
             "--package",
             "tandem-broker",
+            "--package",
+            "bench",
             "--bins",
         ]))?;
+        class_path = bench::client()?;
         tests = build_tests()?;
         Ok(())
     });
@@ -56,7 +61,7 @@ pub(crate) fn run_all(tally: &mut Tally, full: bool) {
         print!("[{}/{}] {full_name} ... ", index + 1, tests.len());
         let _ = std::io::stdout().flush();
         let start = Instant::now();
-        match run_one(test, full) {
+        match run_one(test, full, &class_path) {
             Ok(measured) => {
                 println!("ok, {}", seconds(start.elapsed()));
                 for line in measured {
@@ -131,7 +136,7 @@ fn list(program: &Path, target: &str) -> Result<Vec<Test>> {
 }
 
 /// Runs one test with its output in a file; returns its measurements.
-fn run_one(test: &Test, full: bool) -> Result<Vec<String>> {
+fn run_one(test: &Test, full: bool, class_path: &str) -> Result<Vec<String>> {
     let folder = target_folder().join("e2e");
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!(
@@ -146,7 +151,8 @@ fn run_one(test: &Test, full: bool) -> Result<Vec<String>> {
         .stdout(file.try_clone()?)
         .stderr(file)
         // Where a test failed is in its message; the way there is noise.
-        .env("RUST_BACKTRACE", "0");
+        .env("RUST_BACKTRACE", "0")
+        .env("TANDEM_BENCH_CLASS_PATH", class_path);
     if full {
         program.env("TANDEM_TEST_FULL", "1");
     }

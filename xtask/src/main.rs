@@ -1,4 +1,4 @@
-//! The habits of this repository: `cargo xtask demo | check | test | sim | bench`.
+//! The habits of this repository: `cargo xtask demo | check | test | sim | bench | faults`.
 //!
 //! Runs other programs and reports; holds no knowledge about brokers. CI calls exactly these commands.
 
@@ -32,6 +32,9 @@ usage: cargo xtask COMMAND
                           --full:  the long fault loops too
   sim [ARGUMENTS]         live through random worlds of a pair: --seeds N, --from M, --without-marks; or tell one: --seed S
   bench [ARGUMENTS]       measure our broker beside real Artemis: --quick, --only NAME…, --out FILE
+  faults [ARGUMENTS]      play random faults on pairs under load and account for every message:
+                          --product tandem|artemis, --faults N, --batch N, --seed S, --only KIND…;
+                          --report FILE… adds up what earlier runs found
 ";
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "demo" => demo::demo(rest),
         Some((command, rest)) if command == "bench" => bench::bench(rest),
         Some((command, rest)) if command == "sim" => sim::sim(rest),
+        Some((command, rest)) if command == "faults" => bench::faults(rest),
         Some((command, [])) if command == "check" => Ok(check::check()),
         Some((command, rest)) if command == "test" => {
             test::Depth::from_arguments(rest).map(test::test)

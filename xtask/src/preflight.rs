@@ -18,7 +18,7 @@ struct Need {
     met: fn() -> bool,
 }
 
-const NEEDS: [Need; 7] = [
+const NEEDS: [Need; 8] = [
     Need {
         what: "Java 17 or later with its compiler (javac): the JMS clients and real Artemis",
         package: Some("openjdk-17-jdk-headless"),
@@ -35,9 +35,14 @@ const NEEDS: [Need; 7] = [
         met: || works(&["unshare", "--version"]),
     },
     Need {
-        what: "ip: brings up the loopback interface in there",
+        what: "ip and ss: bring up the loopback interface in there, reset connections",
         package: Some("iproute2"),
-        met: || works(&["ip", "-Version"]),
+        met: || works(&["ip", "-Version"]) && works(&["ss", "-V"]),
+    },
+    Need {
+        what: "nft: cuts the link between two brokers in there",
+        package: Some("nftables"),
+        met: || works(&["nft", "--version"]),
     },
     Need {
         what: "strace: lets a broker's fsync fail or hang",
@@ -72,7 +77,7 @@ pub(crate) fn preflight() -> Result<()> {
         missing = self::missing();
     }
     if missing.is_empty() {
-        println!("Java, Maven and network namespaces are here");
+        println!("Java, Maven, nft and network namespaces are here");
         return Ok(());
     }
     bail!("{}", explain(&missing));
@@ -172,7 +177,7 @@ mod tests {
         let all: Vec<&Need> = NEEDS.iter().collect();
         let text = explain(&all);
         assert!(text.contains(
-            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 coreutils tar"
+            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 nftables strace coreutils tar"
         ));
         assert!(text.contains("network namespaces"));
         assert!(text.contains("--quick"));

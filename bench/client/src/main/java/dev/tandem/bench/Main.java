@@ -3,8 +3,8 @@ package dev.tandem.bench;
 /**
  * The bench's JMS client: one measurement per run.
  *
- * <p>{@code Main MODE name=value ...} with the modes {@code load}, {@code topic}, {@code gap} and {@code fill}. Results are JSON
- * objects on standard output, one per line; everything else goes to standard error.
+ * <p>{@code Main MODE name=value ...} with the modes {@code load}, {@code topic}, {@code gap}, {@code fill} and
+ * {@code faults}. Results are JSON objects on standard output, one per line; everything else goes to standard error.
  */
 public final class Main {
 
@@ -13,7 +13,7 @@ public final class Main {
 
     public static void main(String[] args) throws Exception {
         if (args.length == 0) {
-            throw new IllegalArgumentException("name a mode: load, topic, gap or fill");
+            throw new IllegalArgumentException("name a mode: load, topic, gap, fill or faults");
         }
         Arguments arguments = new Arguments(args);
         switch (args[0]) {
@@ -21,7 +21,8 @@ public final class Main {
             case "topic" -> new Topic(arguments).run();
             case "gap" -> new Gap(arguments).run();
             case "fill" -> new Fill(arguments).run();
-            default -> throw new IllegalArgumentException("no mode " + args[0] + ": load, topic, gap or fill");
+            case "faults" -> new Faults(arguments).run();
+            default -> throw new IllegalArgumentException("no mode " + args[0] + ": load, topic, gap, fill or faults");
         }
         // The JMS client keeps threads for reconnection; the measurement is over, whatever they still wait for.
         System.out.flush();
