@@ -139,6 +139,13 @@ impl Entrance {
     }
 }
 
+/// The first descriptor that no connection gets: the ones above it are part of those kept for the broker itself.
+pub(super) fn descriptors_above_connections() -> usize {
+    raise_descriptors()
+        .min(MAX_CONNECTIONS + RESERVED_DESCRIPTORS)
+        .saturating_sub(RESERVED_DESCRIPTORS / 2)
+}
+
 /// Raises the soft limit to the hard one, as far as it is of use; how many descriptors there are then.
 fn raise_descriptors() -> usize {
     let useful = u64::try_from(MAX_CONNECTIONS + RESERVED_DESCRIPTORS).unwrap_or(u64::MAX);

@@ -117,6 +117,7 @@ impl ReservedPort {
             port,
             user,
         } = self;
+        let socket = above_connections(socket);
         // Needed again for a later socket to bind while connections of this one linger.
         socket
             .set_reuse_address(true)
@@ -129,6 +130,19 @@ impl ReservedPort {
             })
             .map_err(|source| refused(&host, port, &user, source))
     }
+}
+
+/// The same socket under a descriptor above those that connections will get.
+///
+/// The kernel closes the sockets of a killed process from the highest descriptor down. Were the port open longer than the
+/// connections, a client would come back to the dying process at once, and then wait there for an answer until its call
+/// timeout instead of going to the other side.
+fn above_connections(socket: Socket) -> Socket {
+    let Ok(least) = i32::try_from(super::admission::descriptors_above_connections()) else {
+        return socket;
+    };
+    // Without a free one up there the port is served all the same.
+    rustix::io::fcntl_dupfd_cloexec(&socket, least).map_or(socket, Socket::from)
 }
 
 fn refused(host: &str, port: u16, user: &str, source: io::Error) -> PortError {
@@ -181,6 +195,18 @@ mod tests {
         );
         let _listener = reserved.open().unwrap();
         std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_open_port_has_a_higher_descriptor_than_any_connection() {
+        use std::os::fd::AsRawFd;
+        let reserved = ReservedPort::reserve("127.0.0.1", 0, "acceptor 'artemis'").unwrap();
+        let open = reserved.open().unwrap();
+        let port = open.listener.local_addr().unwrap().port();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let (accepted, _) = open.listener.accept().await.unwrap();
+        assert!(open.listener.as_raw_fd() > accepted.as_raw_fd() + 100);
+        drop(client);
     }
 
     #[test]
