@@ -48,6 +48,8 @@ pub(crate) struct PairStatus {
     pub active_heard: bool,
     /// This process.
     pub pid: u32,
+    /// This run of it, 32 hexadecimal digits: what `in_sync` of the record names.
+    pub inc: String,
     /// Version of `tandem-broker`.
     pub version: String,
     /// Node ID: identity of the pair's data.
@@ -74,6 +76,9 @@ pub(crate) struct LastTransition {
     pub at_ms: u64,
     /// How long nobody served, as the new active saw it.
     pub gap_ms: Option<u64>,
+    /// The person who forced it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// The link between the two brokers, over which they give each other signs of life.

@@ -1,9 +1,10 @@
 //! One side of the pair, as its supervisor knows it.
 
+use status_client::Page;
 use tokio::task::JoinHandle;
 
 use crate::local::event::role_word;
-use crate::local::observe::Answer;
+use crate::local::observe;
 use crate::local::process::BrokerProcess;
 use crate::policy::{self, Observed, Process, Role, Timestamp};
 
@@ -18,7 +19,7 @@ pub(super) struct Slot {
     /// When a stop turns into a kill.
     pub(super) kill_at: Option<Timestamp>,
     pub(super) last_end: Option<(Timestamp, u64)>,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<Page>,
     /// Whether this process ever answered.
     pub(super) has_answered: bool,
     pub(super) silence: String,
@@ -48,7 +49,7 @@ impl Slot {
     pub(super) fn policy_broker(&self) -> Observed<policy::Broker> {
         match (&self.process, &self.answer) {
             (None, _) => Observed::Absent,
-            (Some(_), Some(answer)) => answer.broker(),
+            (Some(_), Some(answer)) => observe::broker(answer),
             (Some(_), None) => Observed::Unknown {
                 why: self.silence.clone(),
             },
