@@ -1,4 +1,4 @@
-//! `pair init` and `pair show`: the pair record of an instance, for pairs without `tandem`.
+//! `pair init`, `pair show` and `pair force`: the pair record of an instance, for pairs without `tandem`.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,7 @@ use clap::Subcommand;
 use pair::{Mode, Record};
 
 use super::Failure;
+use super::force::{self, Force};
 use crate::ha::Store;
 use crate::instance::Instance;
 
@@ -26,13 +27,22 @@ pub(crate) enum PairCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let the side of an instance take over because the active is dead, by your word.
+    ///
+    /// For what the pair cannot decide by itself: the active hangs and the store's locks are needed (`lock=storage`)
+    /// or do not work, the file of its term is gone, or the pair record was lost, which is then made again from the
+    /// store. Over a shared store nothing acknowledged is lost, even if the active still lives: its term is fenced
+    /// before anything is read. It is refused all the same while the active shows a sign of life; use a switchover
+    /// then. The side takes over at once if its broker runs, or else as soon as it is started.
+    Force(Force),
 }
 
 /// Does it; answers with the exit status.
-pub(crate) fn run(command: &PairCommand) -> Result<u8, Failure> {
+pub(crate) fn run(command: PairCommand) -> Result<u8, Failure> {
     match command {
-        PairCommand::Init { instance } => init(instance),
-        PairCommand::Show { instance, json } => show(instance, *json),
+        PairCommand::Init { instance } => init(&instance),
+        PairCommand::Show { instance, json } => show(&instance, json),
+        PairCommand::Force(command) => force::run(command),
     }
 }
 
@@ -66,10 +76,10 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
     })?;
     if store.has_data().map_err(Failure::unavailable)? {
         return Err(Failure::unavailable(format!(
-            "{} holds data but {} holds no pair record, so this is not a new pair: its record was lost. Restore the folder {} from a copy, or move the data away to begin anew",
+            "{} holds data but {} holds no pair record, so this is not a new pair: its record was lost. Make it again with `tandem-broker pair force {} --holder-is-dead`, or move the data away to begin anew",
             ha.journal.display(),
             ha.arbiter.display(),
-            ha.arbiter.display()
+            instance.dir.display()
         )));
     }
     let node_id = crate::random::uuid().map_err(Failure::unavailable)?;
@@ -110,10 +120,13 @@ fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {
         say(&record.to_json().map_err(Failure::unavailable)?);
         return Ok(0);
     }
-    let holder = record.holder.as_ref().map_or_else(
-        || "nobody yet".to_owned(),
-        |holder| format!("{} (incarnation {})", holder.side, holder.inc),
-    );
+    let holder = match (&record.holder, record.forced_side()) {
+        (Some(holder), _) => format!("{} (incarnation {})", holder.side, holder.inc),
+        (None, Some(side)) => {
+            format!("nobody yet; the {side}, which was forced, takes over when it runs")
+        }
+        (None, None) => "nobody yet".to_owned(),
+    };
     say(&format!("Node ID      {}", record.pair));
     say(&format!("Mode         {}", record.mode));
     say(&format!("Epoch        {}", record.epoch));
@@ -126,7 +139,11 @@ fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {
         let gap = last
             .gap_ms
             .map_or_else(String::new, |gap| format!(", service gap {gap} ms"));
-        say(&format!("Last change  {at}, {}{gap}", last.cause));
+        let by = last
+            .by
+            .as_ref()
+            .map_or_else(String::new, |by| format!(" by {by}"));
+        say(&format!("Last change  {at}, {}{by}{gap}", last.cause));
     }
     if let Some(wanted) = record.wanted_now() {
         say(&format!(
@@ -154,6 +171,6 @@ fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {
 }
 
 #[expect(clippy::print_stdout, reason = "what a person asked to see")]
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     println!("{text}");
 }
