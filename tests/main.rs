@@ -12,6 +12,7 @@
 mod artemis;
 mod bad_input;
 mod discovery;
+mod force;
 mod hostile;
 mod local_demo;
 mod pair;

@@ -127,6 +127,7 @@ impl Duo {
             [Side::Primary, Side::Backup]
                 .into_iter()
                 .all(|side| {
+                    assert!(self.process(side).is_running(), "the {side:?} has ended");
                     page(side).is_some_and(|page| {
                         page["in_sync"].as_array().is_some_and(|it| it.len() == 2)
                     })
