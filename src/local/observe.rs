@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use pair::Side;
-use status_client::{AskError, Page, ask};
+use status_client::{AskError, Newer, Page, ask};
 use tokio::sync::mpsc;
 
-use crate::policy::{Broker, Observed, Role};
+use crate::policy::{Broker, Link, Observed, Role};
 
 /// Pause after a question that got no answer: short, for a broker starts in a few of these.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a broker shall wait for a change. Short, for one that hangs still looks as it did until its answer is
+/// overdue; a question costs it next to nothing.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
 
 /// What is heard of one side.
 #[derive(Debug)]
@@ -34,6 +38,13 @@ pub(crate) fn broker(page: &Page) -> Observed<Broker> {
         settled: page.settled,
         epoch: page.epoch,
         pid: page.pid,
+        inc: page.inc.clone(),
+        link: if page.link.connected {
+            Link::Up
+        } else {
+            Link::Down(page.link.trouble.clone())
+        },
+        why: page.why.clone(),
     })
 }
 
@@ -43,7 +54,11 @@ pub(crate) async fn watch(side: Side, pid: u32, address: (String, u16), tell: mp
     let mut after = None;
     let mut was_silent = false;
     loop {
-        let answer = ask(&address.0, address.1, after)
+        let newer = after.map(|than| Newer {
+            than,
+            within: CHANGE_WAIT,
+        });
+        let answer = ask(&address.0, address.1, newer)
             .await
             .and_then(|answer| ours(answer, side, pid));
         let is_news = match &answer {
@@ -141,7 +156,10 @@ mod tests {
             .unwrap();
         assert_eq!(
             questions,
-            ["GET /v1/pair HTTP/1.1", "GET /v1/pair?after=4 HTTP/1.1"]
+            [
+                "GET /v1/pair HTTP/1.1",
+                "GET /v1/pair?after=4&wait_ms=1000 HTTP/1.1"
+            ]
         );
         for n in [4, 5] {
             assert_eq!(heard.recv().await.unwrap().answer.unwrap().n, n);

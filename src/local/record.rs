@@ -180,6 +180,7 @@ fn seen(record: &Record) -> RecordSeen {
     RecordSeen {
         epoch: record.epoch,
         holder: record.holder.as_ref().map(|holder| holder.side),
+        in_sync: record.in_sync.clone(),
         wanted: record
             .wanted_now()
             .map(|wanted| (wanted.to, wanted.id.clone())),

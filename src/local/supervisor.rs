@@ -229,9 +229,10 @@ impl Supervisor {
 
     /// The side that serves, by its own word.
     fn active(&self) -> Option<Side> {
-        SIDES
-            .into_iter()
-            .find(|side| self.slots[*side].role() == Some(Role::Serving))
+        // One that has hung since it was replaced is heard of as it was, for a moment.
+        let serving = |side: &Side| self.slots[*side].role() == Some(Role::Serving);
+        let epoch = |side: &Side| self.slots[*side].answer.as_ref().map(|page| page.epoch);
+        SIDES.into_iter().filter(serving).max_by_key(epoch)
     }
 }
 

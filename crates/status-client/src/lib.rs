@@ -21,9 +21,7 @@ pub use page::{LastTransition, Link, Page};
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 /// A living broker's machine answers at once, or not at all.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longer than the broker lets a question wait for a change (25 s).
-const CHANGE_TIMEOUT: Duration = Duration::from_secs(35);
-/// An answer that waits for nothing comes at once.
+/// An answer that need not wait comes at once.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Why a question got no answer.
@@ -40,10 +38,19 @@ pub enum AskError {
     NotOurs(String),
 }
 
-/// One question. With `after`, the broker answers as soon as it has something newer than that.
-pub async fn ask(host: &str, port: u16, after: Option<u64>) -> Result<Page, AskError> {
-    let limit = after.map_or(ANSWER_TIMEOUT, |_| CHANGE_TIMEOUT);
-    match tokio::time::timeout(limit, exchange(host, port, after)).await {
+/// A question that the broker answers as soon as it has something newer, or when its time is over.
+#[derive(Clone, Copy, Debug)]
+pub struct Newer {
+    /// Number of the page that is known.
+    pub than: u64,
+    /// How long the broker shall wait for a change. A broker that hangs is noticed that much later.
+    pub within: Duration,
+}
+
+/// One question; with `newer` it waits there for a change.
+pub async fn ask(host: &str, port: u16, newer: Option<Newer>) -> Result<Page, AskError> {
+    let limit = newer.map_or(ANSWER_TIMEOUT, |newer| newer.within + ANSWER_TIMEOUT);
+    match tokio::time::timeout(limit, exchange(host, port, newer)).await {
         Ok(page) => page,
         Err(_) => Err(AskError::Answer("it took too long".to_owned())),
     }
@@ -59,7 +66,7 @@ pub async fn ask_at(address: &str) -> Result<Page, AskError> {
     ask(host, port, None).await
 }
 
-async fn exchange(host: &str, port: u16, after: Option<u64>) -> Result<Page, AskError> {
+async fn exchange(host: &str, port: u16, newer: Option<Newer>) -> Result<Page, AskError> {
     let connect = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port)));
     let stream = match connect.await {
         Ok(Ok(stream)) => stream,
@@ -70,7 +77,9 @@ async fn exchange(host: &str, port: u16, after: Option<u64>) -> Result<Page, Ask
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(broken)?;
-    let query = after.map_or_else(String::new, |n| format!("?after={n}"));
+    let query = newer.map_or_else(String::new, |Newer { than, within }| {
+        format!("?after={than}&wait_ms={}", within.as_millis())
+    });
     let request = Request::get(format!("/v1/pair{query}"))
         .header("host", format!("{host}:{port}"))
         .body(Empty::<Bytes>::new())
@@ -132,11 +141,13 @@ mod tests {
 
         let port = listener.local_addr().unwrap().port();
         let gone = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n";
-        let (question, page) = tokio::join!(
-            answer_once(&listener, gone),
-            ask("127.0.0.1", port, Some(4))
-        );
-        assert_eq!(question, "GET /v1/pair?after=4 HTTP/1.1");
+        let newer = Newer {
+            than: 4,
+            within: Duration::from_secs(1),
+        };
+        let asking = ask("127.0.0.1", port, Some(newer));
+        let (question, page) = tokio::join!(answer_once(&listener, gone), asking);
+        assert_eq!(question, "GET /v1/pair?after=4&wait_ms=1000 HTTP/1.1");
         assert!(matches!(page, Err(AskError::NotOurs(_))), "{page:?}");
     }
 

@@ -20,8 +20,8 @@ pub(super) struct Slot {
     pub(super) kill_at: Option<Timestamp>,
     pub(super) last_end: Option<(Timestamp, u64)>,
     pub(super) answer: Option<Page>,
-    /// Whether this process ever answered.
-    pub(super) has_answered: bool,
+    /// This run of its process, as it once said.
+    pub(super) inc: Option<String>,
     pub(super) silence: String,
     /// Ends in a row without an answer before.
     pub(super) mute_ends: u32,
@@ -29,6 +29,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Whether this process ever answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.inc.is_some()
+    }
+
     /// Its role, if it says so.
     pub(super) fn role(&self) -> Option<Role> {
         self.answer
@@ -67,7 +72,7 @@ impl Slot {
             return ("down".to_owned(), why.to_owned());
         }
         let Some(answer) = &self.answer else {
-            let (role, why) = match (self.end_asked, self.has_answered) {
+            let (role, why) = match (self.end_asked, self.has_answered()) {
                 (true, _) => ("stopping", "finishes its work"),
                 (false, true) => ("silent", self.silence.as_str()),
                 (false, false) => ("starting", "has not opened its HTTP port yet"),

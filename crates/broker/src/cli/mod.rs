@@ -8,6 +8,7 @@ mod files;
 mod force;
 mod pages;
 mod pair;
+mod show;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

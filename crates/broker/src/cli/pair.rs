@@ -8,6 +8,7 @@ use pair::{Mode, Record};
 
 use super::Failure;
 use super::force::{self, Force};
+use super::show::show;
 use crate::ha::Store;
 use crate::instance::Instance;
 
@@ -19,7 +20,7 @@ pub(crate) enum PairCommand {
         /// Folder of either side's instance.
         instance: PathBuf,
     },
-    /// Show the record: who is active, since when, and why.
+    /// Show the record: who is active, since when, and why; and what the two brokers say of themselves.
     Show {
         /// Folder of either side's instance.
         instance: PathBuf,
@@ -95,79 +96,6 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
             ha.arbiter.display()
         ))),
     }
-}
-
-fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {
-    let instance = Instance::read(instance).map_err(Failure::usage)?;
-    let folder = &instance.ha.arbiter;
-    let none = || {
-        Failure::unavailable(format!(
-            "no pair record in {}: is the store mounted? A new pair is made by `create` of the primary, or by `tandem-broker pair init {}`",
-            folder.display(),
-            instance.dir.display()
-        ))
-    };
-    if !folder.is_dir() {
-        return Err(none());
-    }
-    let arbiter = DirectoryArbiter::open(folder).map_err(Failure::unavailable)?;
-    let found = arbiter
-        .read()
-        .map_err(Failure::unavailable)?
-        .ok_or_else(none)?;
-    let record = found.record;
-    if json {
-        say(&record.to_json().map_err(Failure::unavailable)?);
-        return Ok(0);
-    }
-    let holder = match (&record.holder, record.forced_side()) {
-        (Some(holder), _) => format!("{} (incarnation {})", holder.side, holder.inc),
-        (None, Some(side)) => {
-            format!("nobody yet; the {side}, which was forced, takes over when it runs")
-        }
-        (None, None) => "nobody yet".to_owned(),
-    };
-    say(&format!("Node ID      {}", record.pair));
-    say(&format!("Mode         {}", record.mode));
-    say(&format!("Epoch        {}", record.epoch));
-    say(&format!("Holder       {holder}"));
-    if let Some(last) = &record.last {
-        let at = i64::try_from(last.at)
-            .ok()
-            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-            .map_or_else(|| format!("{} ms", last.at), |at| format!("{at:.3}"));
-        let gap = last
-            .gap_ms
-            .map_or_else(String::new, |gap| format!(", service gap {gap} ms"));
-        let by = last
-            .by
-            .as_ref()
-            .map_or_else(String::new, |by| format!(" by {by}"));
-        say(&format!("Last change  {at}, {}{by}{gap}", last.cause));
-    }
-    if let Some(wanted) = record.wanted_now() {
-        say(&format!(
-            "Wanted       {} (request {})",
-            wanted.to, wanted.id
-        ));
-    }
-    if let Some(refused) = &record.refused {
-        say(&format!(
-            "Refused      request {}: {}",
-            refused.id, refused.reason
-        ));
-    }
-    if let Some(stopped) = record.stopped {
-        say(&format!(
-            "Stopped      by the {stopped}, without a failover"
-        ));
-    }
-    say(&format!(
-        "Record       {} version {}",
-        folder.display(),
-        found.version
-    ));
-    Ok(0)
 }
 
 #[expect(clippy::print_stdout, reason = "what a person asked to see")]
