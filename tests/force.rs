@@ -5,8 +5,11 @@ use std::path::Path;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
+
 use crate::support::duo::{Duo, Side, epoch, page};
 use crate::support::instance::{shell, type_line};
+use crate::support::local::{Local, example, pid};
 use crate::support::namespace::in_own_network;
 use crate::support::traffic::{Traffic, receive_all, send_all};
 use crate::support::{measured, wait_for};
@@ -48,6 +51,16 @@ fn a_frozen_active_that_keeps_its_lock_is_replaced_by_a_persons_word() {
                 "the primary is active already",
             );
             assert_eq!(epoch(Side::Primary), before, "nothing was written");
+            let shown = type_line(folder, "tandem-broker pair show liveBroker");
+            println!("{shown}");
+            for phrase in [
+                "In sync      primary, backup",
+                "Primary      serving: serves clients",
+                "Backup       standby: ",
+                "Link         up since ",
+            ] {
+                assert!(shown.contains(phrase), "{phrase:?} is not in:\n{shown}");
+            }
 
             duo.freeze(Side::Primary);
             let start = Instant::now();
@@ -129,6 +142,81 @@ fn a_lost_record_is_made_again_from_the_store() {
             assert_eq!(numbers.len(), 500, "every message is there");
         },
     );
+}
+
+#[test]
+fn a_second_terminal_forces_the_standby() {
+    in_own_network(
+        "force::a_second_terminal_forces_the_standby",
+        LIMIT,
+        |folder| {
+            let text = fs::read_to_string(example()).expect("the example is here");
+            let locked = text.replace("  ha:\n", "  ha:\n    lock: Storage\n");
+            assert_ne!(text, locked, "the example has its ha");
+            let manifest = folder.join("locked.yaml");
+            fs::write(&manifest, locked).expect("our own folder");
+            let mut pair = Local::start(folder, &manifest);
+            pair.settles(Side::Primary);
+            wait_for("both being in sync", SILENCE_LIMIT, || {
+                let status = pair.done(&["status"]);
+                let in_sync = status.contains("in sync          primary, backup");
+                (in_sync && status.contains("link             up")).then_some(())
+            });
+            let status = pair.done(&["status"]);
+            println!("{status}");
+            assert!(status.contains("the backup is in sync"), "{status}");
+            let traffic = Traffic::start();
+            traffic.goes_on(GOES_ON, "at first");
+
+            says_no(&pair, &["force"], "needs --holder-is-dead");
+            let living = "the active lives: the backup hears it";
+            says_no(&pair, &["force", "--holder-is-dead"], living);
+
+            let primary = pid(Side::Primary);
+            signal(primary, Signal::SIGSTOP);
+            // Who hangs is not shown as the active for long, and is not taken for one that lives.
+            wait_for("the status showing it", SILENCE_LIMIT, || {
+                let status = pair.done(&["status"]);
+                let silent = status.contains("primary  silent");
+                (silent && page(Side::Backup)?["active_heard"] == false)
+                    .then(|| println!("{status}"))
+            });
+            let said = pair.done(&["force", "--holder-is-dead", "--by", "ops@desk"]);
+            println!("{said}");
+            for phrase in [
+                "forced: takes over by a person's word",
+                "standby → active",
+                "forced by a person",
+                "the backup is active in epoch 3",
+                "runs and does not answer",
+            ] {
+                assert!(said.contains(phrase), "{phrase:?} is not in:\n{said}");
+            }
+            traffic.goes_on(GOES_ON, "after the backup was forced");
+            let status = pair.done(&["status"]);
+            println!("{status}");
+            assert!(status.contains("forced by ops@desk"), "{status}");
+
+            signal(primary, Signal::SIGCONT);
+            pair.reaches(4);
+            pair.settles(Side::Primary);
+            measured(format_args!("a forced promotion: {}", traffic.finish()));
+            pair.stop();
+        },
+    );
+}
+
+fn signal(pid: i32, signal: Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("a broker of this test");
+}
+
+/// `tandem local WORDS` must be refused, with this phrase.
+fn says_no(pair: &Local, words: &[&str], phrase: &str) {
+    let output = pair.says(words);
+    let said = String::from_utf8_lossy(&output.stderr);
+    println!("{said}");
+    assert_eq!(output.status.code(), Some(1), "{words:?}: {said}");
+    assert!(said.contains(phrase), "{phrase:?} is not in: {said}");
 }
 
 /// `lock=storage`: nobody takes over from a process that has its lock, silent or not.

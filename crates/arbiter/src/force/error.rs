@@ -102,3 +102,10 @@ pub enum ForceError {
         source: io::Error,
     },
 }
+
+impl ForceError {
+    /// Whether the record is certainly as it was.
+    pub fn changed_nothing(&self) -> bool {
+        !matches!(self, Self::Unclear { .. })
+    }
+}
