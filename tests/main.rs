@@ -13,6 +13,7 @@ mod artemis;
 mod bad_input;
 mod discovery;
 mod faults;
+mod force;
 mod hostile;
 mod link;
 mod local_demo;

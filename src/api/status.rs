@@ -24,6 +24,8 @@ pub(crate) enum ConditionType {
     Ready,
     /// One broker serves.
     Available,
+    /// The standby is in sync: it takes over whatever happens to the active, and nothing acknowledged is lost.
+    Protected,
     /// The primary shall become active again and is not yet.
     FailbackPending,
     /// Policy leaves the pair alone.
@@ -46,6 +48,7 @@ impl std::fmt::Display for ConditionType {
         f.pad(match self {
             Self::Ready => "Ready",
             Self::Available => "Available",
+            Self::Protected => "Protected",
             Self::FailbackPending => "FailbackPending",
             Self::Paused => "Paused",
         })

@@ -60,5 +60,8 @@ fn print_table(snapshot: &Snapshot) {
             condition.message
         );
     }
+    for line in view.between(snapshot, now()) {
+        anstream::println!("{line}");
+    }
     anstream::println!("  clients          {}", snapshot.url);
 }

@@ -42,6 +42,13 @@ pub(super) enum Local {
     /// broker. After a switchover to the backup there is no automatic failback until the backup's
     /// process ends or the role is switched back.
     Switchover(Switchover),
+    /// Let a side take over because the active is dead, by your word, and wait until it serves.
+    ///
+    /// For what the pair cannot decide by itself: the active hangs and the store's locks are needed
+    /// (`spec.ha.lock: Storage`), or the file of its term is gone. Nothing acknowledged is lost, even if the active
+    /// still lives: its term is fenced before anything is read. It is refused all the same while the active
+    /// answers or its standby hears it; a process that merely runs is no sign of life, for it may hang.
+    Force(Force),
 }
 
 /// Where a pair runs.
@@ -151,6 +158,25 @@ pub(super) struct Switchover {
     which: Which,
 }
 
+/// Who takes over, and by whose word.
+#[derive(Debug, Args)]
+pub(super) struct Force {
+    /// The side that shall take over [default: the standby].
+    #[arg(value_parser = PossibleValuesParser::new(["primary", "backup"]).try_map(|side| side.parse::<Side>()))]
+    side: Option<Side>,
+    /// Your word that the active has ended, or will never serve again.
+    #[arg(long)]
+    holder_is_dead: bool,
+    /// Who says so, for the record [default: your user name and host].
+    #[arg(long)]
+    by: Option<String>,
+    /// How long to wait until it serves, such as 10s or 2m.
+    #[arg(long, default_value = "30s", value_parser = limit)]
+    timeout: GoDuration,
+    #[command(flatten)]
+    which: Which,
+}
+
 /// A healthy switchover takes milliseconds; whoever waits longer than this wants to be told earlier.
 const MAX_LIMIT: GoDuration = GoDuration::from_millis(3_600_000);
 
@@ -217,7 +243,32 @@ pub(super) fn main(command: Local) -> Result<Exit, Refusal> {
                 limit_ms: timeout.as_millis(),
             },
         ),
+        Local::Force(command) => force(command),
     }
+}
+
+fn force(command: Force) -> Result<Exit, Refusal> {
+    let Force {
+        side,
+        holder_is_dead,
+        by,
+        timeout,
+        which,
+    } = command;
+    if !holder_is_dead {
+        let why = "nothing was forced: this needs --holder-is-dead, which is your word that the active has ended, or \
+                   hangs and shall not serve again. Its standby then takes over whatever the active's lock says, and \
+                   the old active acknowledges nothing more. If it serves, use `tandem local switchover` instead";
+        return Err(Refusal::new(Exit::Refused, &why));
+    }
+    order(
+        &which,
+        &Order::Force {
+            to: side,
+            by: by.unwrap_or_else(arbiter::person),
+            limit_ms: timeout.as_millis(),
+        },
+    )
 }
 
 /// Everything runs on the main thread: brokers die with the thread that started them.

@@ -19,8 +19,8 @@ struct Arguments {
 /// Exit statuses, for the help and for scripts.
 const EXIT_HELP: &str = "Exit status: 0 done, 1 the manifest is wrong or the request was refused, 2 the command \
 line is wrong, 3 this machine lacks something (a free port, a writable folder, the broker program), 4 the brokers \
-kept ending, 5 the demo lost a message or a step did not happen in its time, 6 the switchover was asked for and has \
-not happened in its time, 130 the demo was interrupted.";
+kept ending, 5 the demo lost a message or a step did not happen in its time, 6 the switchover, or the \
+forced promotion, was asked for and has not happened in its time, 130 the demo was interrupted.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -42,7 +42,7 @@ enum Exit {
     GaveUp = 4,
     /// The demo lost a message, or a step did not happen in its time.
     DemoFailed = 5,
-    /// The switchover was asked for and has not happened in its time.
+    /// The switchover, or the forced promotion, was asked for and has not happened in its time.
     Late = 6,
     /// Ctrl-C during the demo.
     Interrupted = 130,

@@ -19,6 +19,10 @@ pub(crate) use server::serve;
 /// An order has a hundred bytes.
 const MAX_ORDER_BYTES: u64 = 4 * 1024;
 
+/// What the writing of a forced promotion takes beside the wait for the side: questions to a broker that hangs, and
+/// an arbiter that gives no definite answer.
+const FORCE_WRITE: Duration = Duration::from_secs(20);
+
 /// What a second terminal asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "lowercase")]
@@ -49,6 +53,15 @@ pub(crate) enum Order {
         /// How long to wait for it.
         limit_ms: u64,
     },
+    /// Let a side take over, by a person's word that the active is dead.
+    Force {
+        /// Which side; nobody named means the standby.
+        to: Option<Side>,
+        /// Who says so.
+        by: String,
+        /// How long to wait until it serves.
+        limit_ms: u64,
+    },
 }
 
 impl Order {
@@ -56,6 +69,7 @@ impl Order {
     fn limit(&self) -> Duration {
         match self {
             Self::Switchover { limit_ms, .. } => Duration::from_millis(*limit_ms),
+            Self::Force { limit_ms, .. } => Duration::from_millis(*limit_ms) + FORCE_WRITE,
             Self::Status | Self::Kill { .. } | Self::Stop { .. } | Self::Start { .. } => {
                 Duration::ZERO
             }

@@ -2,90 +2,18 @@
 
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
-use pair::{Cause, Side};
-use serde::Deserialize;
-use tokio::net::TcpStream;
+use pair::Side;
+use status_client::{AskError, Newer, Page, ask};
 use tokio::sync::mpsc;
 
-use crate::policy::{Broker, Observed, Role};
+use crate::policy::{Broker, Link, Observed, Role};
 
-/// The answer is about a kilobyte.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
-/// A broker on the same machine answers at once, or not at all.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longer than the broker lets a question wait for a change (25 s).
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(35);
-/// A first answer comes at once.
-const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pause after a question that got no answer: short, for a broker starts in a few of these.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a broker answers. Fields this program does not know are left alone, those it misses are
-/// empty: the two programs may differ in version.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(default)]
-pub(crate) struct Answer {
-    /// Grows with every change.
-    pub(crate) n: u64,
-    /// `primary` or `backup`.
-    pub(crate) side: String,
-    /// Its role by name.
-    pub(crate) role: String,
-    /// Whether a healthy pair stays in that role.
-    pub(crate) settled: bool,
-    /// Epoch of the record it saw last.
-    pub(crate) epoch: u64,
-    /// When it got its role, Unix milliseconds.
-    pub(crate) since_ms: u64,
-    /// What its role means right now.
-    pub(crate) why: String,
-    /// The pair's last change of the active broker.
-    pub(crate) last: Option<LastTransition>,
-    /// Its process.
-    pub(crate) pid: u32,
-    /// Messages in all queues, if it serves.
-    pub(crate) messages: Option<u64>,
-}
-
-/// A change of the active broker.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct LastTransition {
-    /// Why, as it is written in the record.
-    #[serde(default)]
-    pub(crate) cause: String,
-    /// When, Unix milliseconds.
-    #[serde(default)]
-    pub(crate) at_ms: u64,
-    /// How long nobody served, once that is known.
-    #[serde(default)]
-    pub(crate) gap_ms: Option<u64>,
-}
-
-impl LastTransition {
-    /// Why.
-    pub(crate) fn cause(&self) -> Cause {
-        Cause::from(self.cause.clone())
-    }
-}
-
-/// Why a question got no answer.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError {
-    /// Nobody listens, or not in time.
-    #[error("no connection: {0}")]
-    Connect(String),
-    /// The answer broke off.
-    #[error("no whole answer: {0}")]
-    Answer(String),
-    /// It is not a broker of this pair.
-    #[error("{0}")]
-    NotOurs(String),
-}
+/// How long a broker shall wait for a change. Short, for one that hangs still looks as it did until its answer is
+/// overdue; a question costs it next to nothing.
+const CHANGE_WAIT: Duration = Duration::from_secs(1);
 
 /// What is heard of one side.
 #[derive(Debug)]
@@ -95,24 +23,29 @@ pub(crate) struct Heard {
     /// The process that was asked.
     pub(crate) pid: u32,
     /// Its answer, or why there is none.
-    pub(crate) answer: Result<Answer, AskError>,
+    pub(crate) answer: Result<Page, AskError>,
 }
 
-impl Answer {
-    /// What policy sees of it.
-    pub(crate) fn broker(&self) -> Observed<Broker> {
-        let Ok(role) = self.role.parse::<Role>() else {
-            return Observed::Unknown {
-                why: format!("it is in an unknown role, {:?}", self.role),
-            };
+/// What policy sees of a broker by its page.
+pub(crate) fn broker(page: &Page) -> Observed<Broker> {
+    let Ok(role) = page.role.parse::<Role>() else {
+        return Observed::Unknown {
+            why: format!("it is in an unknown role, {:?}", page.role),
         };
-        Observed::Known(Broker {
-            role,
-            settled: self.settled,
-            epoch: self.epoch,
-            pid: self.pid,
-        })
-    }
+    };
+    Observed::Known(Broker {
+        role,
+        settled: page.settled,
+        epoch: page.epoch,
+        pid: page.pid,
+        inc: page.inc.clone(),
+        link: if page.link.connected {
+            Link::Up
+        } else {
+            Link::Down(page.link.trouble.clone())
+        },
+        why: page.why.clone(),
+    })
 }
 
 /// Asks a broker, again and again, each time for something newer, and tells what it says. Ends when
@@ -121,7 +54,11 @@ pub(crate) async fn watch(side: Side, pid: u32, address: (String, u16), tell: mp
     let mut after = None;
     let mut was_silent = false;
     loop {
-        let answer = ask(&address, after)
+        let newer = after.map(|than| Newer {
+            than,
+            within: CHANGE_WAIT,
+        });
+        let answer = ask(&address.0, address.1, newer)
             .await
             .and_then(|answer| ours(answer, side, pid));
         let is_news = match &answer {
@@ -140,73 +77,14 @@ pub(crate) async fn watch(side: Side, pid: u32, address: (String, u16), tell: mp
 }
 
 /// Another process may have the port: an earlier broker that still ends, or a stranger.
-fn ours(answer: Answer, side: Side, pid: u32) -> Result<Answer, AskError> {
-    if answer.pid == pid && answer.side == side.as_str() {
+fn ours(answer: Page, side: Side, pid: u32) -> Result<Page, AskError> {
+    if answer.pid == pid && answer.is_of(side) {
         return Ok(answer);
     }
     Err(AskError::NotOurs(format!(
         "the {} with process {} answers on its HTTP port, not the {side} with process {pid}",
         answer.side, answer.pid
     )))
-}
-
-/// One question. With `after`, the broker answers as soon as it has something newer.
-async fn ask(address: &(String, u16), after: Option<u64>) -> Result<Answer, AskError> {
-    let limit = if after.is_some() {
-        ANSWER_TIMEOUT
-    } else {
-        FIRST_ANSWER_TIMEOUT
-    };
-    match tokio::time::timeout(limit, exchange(address, after)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(AskError::Answer("it took too long".to_owned())),
-    }
-}
-
-async fn exchange(address: &(String, u16), after: Option<u64>) -> Result<Answer, AskError> {
-    let (host, port) = (address.0.as_str(), address.1);
-    let connect = tokio::time::timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port)));
-    let stream = match connect.await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(AskError::Connect(error.to_string())),
-        Err(_) => return Err(AskError::Connect("it took too long".to_owned())),
-    };
-    let broken = |error: hyper::Error| AskError::Answer(error.to_string());
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(broken)?;
-    let query = after.map_or_else(String::new, |n| format!("?after={n}"));
-    let request = Request::get(format!("/v1/pair{query}"))
-        .header("host", format!("{host}:{port}"))
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| AskError::Answer(error.to_string()))?;
-    let answer = async {
-        let response = sender.send_request(request).await.map_err(broken)?;
-        if response.status() != StatusCode::OK {
-            return Err(AskError::NotOurs(format!(
-                "its HTTP port says {}",
-                response.status()
-            )));
-        }
-        let body = Limited::new(response.into_body(), MAX_ANSWER_BYTES)
-            .collect()
-            .await;
-        let body = body
-            .map_err(|error| AskError::Answer(error.to_string()))?
-            .to_bytes();
-        serde_json::from_slice(&body)
-            .map_err(|error| AskError::NotOurs(format!("its HTTP port says no JSON: {error}")))
-    };
-    // The connection must be polled for the answer to come; it ends with this question.
-    tokio::pin!(answer);
-    tokio::pin!(connection);
-    tokio::select! {
-        answer = &mut answer => answer,
-        ended = &mut connection => match ended {
-            Ok(()) => answer.await,
-            Err(error) => Err(broken(error)),
-        },
-    }
 }
 
 #[cfg(test)]
@@ -217,32 +95,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_of_other_versions_are_read() {
-        let newer = r#"{"n":3,"side":"backup","role":"standby","settled":true,"epoch":2,
-            "holder":{"side":"primary","inc":"00"},"link":{"open":false},"pid":7,
-            "last":{"cause":"process-ended","at_ms":5,"by":"x"},"messages":null}"#;
-        let answer: Answer = serde_json::from_str(newer).unwrap();
-        assert_eq!(answer.last.as_ref().unwrap().cause(), Cause::ProcessEnded);
-        let Observed::Known(broker) = answer.broker() else {
+    fn a_role_that_is_not_known_says_nothing_of_the_broker() {
+        let standby = Page {
+            role: "standby".to_owned(),
+            settled: true,
+            epoch: 2,
+            ..Page::default()
+        };
+        let Observed::Known(seen) = broker(&standby) else {
             panic!("it is known")
         };
         assert_eq!(
-            (broker.role, broker.settled, broker.epoch),
+            (seen.role, seen.settled, seen.epoch),
             (Role::Standby, true, 2)
         );
-        let unknown = Answer {
+        let unknown = Page {
             role: "dreaming".to_owned(),
-            ..Answer::default()
+            ..standby
         };
-        assert!(matches!(unknown.broker(), Observed::Unknown { .. }));
+        assert!(matches!(broker(&unknown), Observed::Unknown { .. }));
     }
 
     #[test]
     fn another_process_on_the_port_is_not_our_broker() {
-        let answer = Answer {
+        let answer = Page {
             side: "primary".into(),
             pid: 8,
-            ..Answer::default()
+            ..Page::default()
         };
         assert!(ours(answer.clone(), Side::Primary, 8).is_ok());
         assert!(ours(answer.clone(), Side::Primary, 9).is_err());
@@ -277,7 +156,10 @@ mod tests {
             .unwrap();
         assert_eq!(
             questions,
-            ["GET /v1/pair HTTP/1.1", "GET /v1/pair?after=4 HTTP/1.1"]
+            [
+                "GET /v1/pair HTTP/1.1",
+                "GET /v1/pair?after=4&wait_ms=1000 HTTP/1.1"
+            ]
         );
         for n in [4, 5] {
             assert_eq!(heard.recv().await.unwrap().answer.unwrap().n, n);

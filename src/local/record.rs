@@ -5,11 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arbiter::{DirectoryArbiter, Outcome, ReadError};
-use pair::{Mode, Record, Side, Wanted};
+use arbiter::{DirectoryArbiter, ForceOrder, Forced, Outcome, ReadError, Seen};
+use pair::{Incarnation, Mode, Record, Side, Wanted};
 
 use super::credentials::{self, CredentialsError};
 use super::state_dir::StateDir;
+use super::time::now;
 use crate::policy::{ChangeSeen, Observed, RecordSeen, Timestamp};
 
 /// The folder of the store that only a pair with a history fills.
@@ -33,15 +34,17 @@ pub(crate) enum RecordError {
     Read(#[from] ReadError),
     /// Data without a record is no new pair (rule 7).
     #[error(
-        "the store {} has data, but the pair record in {} is gone, so nobody can tell whose data it \
-         is: restore that folder from a copy, or move the store away to begin with an empty one",
-        store.display(), arbiter.display()
+        "the store {} has data, but the pair record in {} is gone: make it again from the store with \
+         `tandem-broker pair force {} --holder-is-dead`, or move the store away to begin with an empty one",
+        store.display(), arbiter.display(), instance.display()
     )]
     Lost {
         /// The store.
         store: PathBuf,
         /// Where the record was.
         arbiter: PathBuf,
+        /// The primary's instance.
+        instance: PathBuf,
     },
     /// The first record was written and is not there.
     #[error("the pair record could not be written to {}: {why}", arbiter.display())]
@@ -89,6 +92,7 @@ impl PairRecord {
                 return Err(RecordError::Lost {
                     store,
                     arbiter: place,
+                    instance: dir.instance(Side::Primary),
                 });
             }
             let outcome = arbiter.create(&Record::first(&node_id()?, Mode::SharedStore));
@@ -156,6 +160,34 @@ impl PairRecord {
         })
     }
 
+    /// Writes that a side shall take over, by a person's word that the active is dead; `store` is the folder of the
+    /// pair's data. Refused while `look` shows a sign of life.
+    pub(crate) fn force(
+        &self,
+        store: &Path,
+        side: Side,
+        by: &str,
+        look: impl FnMut() -> Seen,
+    ) -> Result<Forced, String> {
+        let random = |error: CredentialsError| format!("{error}. Nothing was forced");
+        let order = ForceOrder {
+            side,
+            by: by.to_owned(),
+            at_unix_ms: now().0,
+            writer: Incarnation(credentials::random().map_err(random)?),
+            new_pair: node_id().map_err(random)?,
+        };
+        let forced = arbiter::force(&self.arbiter, &store.join(JOURNAL), &order, look);
+        forced.map_err(|error| {
+            let nothing = if error.changed_nothing() {
+                ". Nothing was forced"
+            } else {
+                ""
+            };
+            format!("{error}{nothing}")
+        })
+    }
+
     /// One write by compare-and-set, unless the record as it is gives no reason for it.
     fn change(&self, next: impl FnOnce(&Record) -> Option<Record>) -> Asked {
         let found = match self.arbiter.read() {
@@ -180,6 +212,7 @@ fn seen(record: &Record) -> RecordSeen {
     RecordSeen {
         epoch: record.epoch,
         holder: record.holder.as_ref().map(|holder| holder.side),
+        in_sync: record.in_sync.clone(),
         wanted: record
             .wanted_now()
             .map(|wanted| (wanted.to, wanted.id.clone())),
@@ -256,7 +289,7 @@ mod tests {
         fs::write(state.store().join("journal/segment"), "x").unwrap();
         let error = PairRecord::open_or_make(&state).unwrap_err().to_string();
         assert!(error.contains("has data, but the pair record"), "{error}");
-        assert!(error.contains("restore that folder from a copy"), "{error}");
+        assert!(error.contains("primary --holder-is-dead"), "{error}");
     }
 
     #[test]

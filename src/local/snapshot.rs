@@ -20,6 +20,10 @@ pub(crate) struct Snapshot {
     pub(crate) epoch: Option<u64>,
     /// The side that serves, by its own word.
     pub(crate) active: Option<String>,
+    /// Sides whose present process may take over when the active falls silent, the active's own among them.
+    pub(crate) in_sync: Vec<String>,
+    /// The link between the two brokers, as far as one of them answers.
+    pub(crate) link: Option<LinkSnapshot>,
     /// Both sides, primary first.
     pub(crate) sides: Vec<SideSnapshot>,
     /// The last change of the active broker.
@@ -58,6 +62,18 @@ pub(crate) struct SideSnapshot {
     pub(crate) log: String,
 }
 
+/// The link between the two brokers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LinkSnapshot {
+    /// Whether they are connected.
+    pub(crate) connected: bool,
+    /// Since when, Unix milliseconds.
+    pub(crate) since_ms: Option<u64>,
+    /// Why they are not, by whichever of them knows.
+    pub(crate) trouble: Option<String>,
+}
+
 /// A change of the active broker.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,6 +84,8 @@ pub(crate) struct LastTransition {
     pub(crate) at_ms: u64,
     /// How long nobody served.
     pub(crate) gap_ms: Option<u64>,
+    /// The person who forced it.
+    pub(crate) by: Option<String>,
 }
 
 impl Snapshot {

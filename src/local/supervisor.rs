@@ -20,6 +20,7 @@ use crate::by_side::{BySide, SIDES};
 use crate::policy::{Decision, Memory, Observed, RecordSeen, Role, Timestamp};
 
 mod deciding;
+mod forcing;
 mod handle;
 mod processes;
 mod requests;
@@ -28,6 +29,7 @@ mod slot;
 mod status;
 mod switchover;
 
+use forcing::{ForcedBy, Forcing};
 use handle::Reply;
 pub(crate) use handle::{Asking, Handle, NotDone, Plan, Request};
 pub(crate) use shutdown::{StopReport, Stopped};
@@ -57,6 +59,8 @@ enum Blocking {
     AskedByPerson(Asked),
     /// A person's request was taken back, or not.
     WithdrawnForPerson(Asked),
+    /// A person's word that the active is dead was written, or not.
+    Forced(ForcedBy),
 }
 
 /// The supervisor of one pair.
@@ -79,6 +83,8 @@ pub(crate) struct Supervisor {
     new_switchover: Option<(Option<Side>, u64, Reply)>,
     /// A person's request that waits for its end.
     switchover: Option<Underway>,
+    /// A person's forced promotion that waits for its end.
+    forcing: Option<Forcing>,
     stop: CancellationToken,
     events: broadcast::Sender<Event>,
     snapshot: watch::Sender<Snapshot>,
@@ -127,6 +133,7 @@ impl Supervisor {
             told_refusal: None,
             new_switchover: None,
             switchover: None,
+            forcing: None,
             stop,
             events,
             snapshot,
@@ -151,6 +158,7 @@ impl Supervisor {
             self.decide();
             self.begin_switchover();
             self.follow_switchover();
+            self.follow_forcing();
             self.publish();
             let happening = self.next().await;
             self.stale |= !matches!(happening, Happening::Blocking(_));
@@ -203,10 +211,11 @@ impl Supervisor {
             .seen_record
             .known()
             .is_some_and(|record| record.holder == Some(Side::Backup));
-        let look_ms = match (&self.switchover, failed_over) {
-            (Some(_), _) => Some(WATCHED_LOOK_MS),
-            (None, true) => Some(RECORD_LOOK_MS),
-            (None, false) => None,
+        let somebody_waits = self.switchover.is_some() || self.forcing.is_some();
+        let look_ms = match (somebody_waits, failed_over) {
+            (true, _) => Some(WATCHED_LOOK_MS),
+            (false, true) => Some(RECORD_LOOK_MS),
+            (false, false) => None,
         };
         let look = look_ms.map(|ms| now().plus_ms(ms));
         [decided, self.tracker.next_due(), look]
@@ -229,9 +238,10 @@ impl Supervisor {
 
     /// The side that serves, by its own word.
     fn active(&self) -> Option<Side> {
-        SIDES
-            .into_iter()
-            .find(|side| self.slots[*side].role() == Some(Role::Serving))
+        // One that has hung since it was replaced is heard of as it was, for a moment.
+        let serving = |side: &Side| self.slots[*side].role() == Some(Role::Serving);
+        let epoch = |side: &Side| self.slots[*side].answer.as_ref().map(|page| page.epoch);
+        SIDES.into_iter().filter(serving).max_by_key(epoch)
     }
 }
 

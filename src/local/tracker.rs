@@ -5,9 +5,9 @@
 //! has written it down: the line waits for it, shortly.
 
 use pair::{Cause, Side};
+use status_client::{LastTransition, Page};
 
 use super::event::{Event, What};
-use super::observe::{Answer, LastTransition};
 use crate::by_side::BySide;
 use crate::policy::{Role, Timestamp};
 
@@ -30,7 +30,7 @@ struct Told {
 
 impl Tracker {
     /// A broker answered.
-    pub(crate) fn heard(&mut self, side: Side, answer: &Answer, now: Timestamp) -> Vec<Event> {
+    pub(crate) fn heard(&mut self, side: Side, answer: &Page, now: Timestamp) -> Vec<Event> {
         let told = &mut self.sides[side];
         let Ok(role) = answer.role.parse::<Role>() else {
             return Vec::new();
@@ -136,8 +136,8 @@ fn has_gap(cause: &Cause) -> bool {
 mod tests {
     use super::*;
 
-    fn answer(role: &str, epoch: u64, cause: &str, gap_ms: Option<u64>) -> Answer {
-        Answer {
+    fn answer(role: &str, epoch: u64, cause: &str, gap_ms: Option<u64>) -> Page {
+        Page {
             role: role.to_owned(),
             settled: true,
             epoch,
@@ -146,8 +146,9 @@ mod tests {
                 cause: cause.to_owned(),
                 at_ms: 90,
                 gap_ms,
+                by: None,
             }),
-            ..Answer::default()
+            ..Page::default()
         }
     }
 
@@ -159,9 +160,8 @@ mod tests {
     fn a_takeover_waits_for_its_gap_and_is_told_once() {
         let mut tracker = Tracker::default();
         let now = Timestamp(1_000);
-        let hear = |tracker: &mut Tracker, answer: &Answer| {
-            lines(&tracker.heard(Side::Backup, answer, now))
-        };
+        let hear =
+            |tracker: &mut Tracker, answer: &Page| lines(&tracker.heard(Side::Backup, answer, now));
         assert_eq!(
             hear(&mut tracker, &answer("standby", 1, "first-start", None)),
             ["starting → standby"]

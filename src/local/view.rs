@@ -10,7 +10,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::event::{Event, What};
 use super::snapshot::{SideSnapshot, Snapshot};
-use super::time::{clock, whole_span};
+use super::time::{clock, span, whole_span};
 use crate::api::status::ConditionType;
 use crate::policy::{Role, Timestamp};
 
@@ -171,6 +171,43 @@ impl View {
             .collect()
     }
 
+    /// What is between the two sides: who may take over on silence, the link, the last change of the active.
+    pub(crate) fn between(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<String> {
+        let in_sync = if snapshot.in_sync.is_empty() {
+            "nobody".to_owned()
+        } else {
+            snapshot.in_sync.join(", ")
+        };
+        let ago = |since_ms: u64| whole_span(now.ms_since(Timestamp(since_ms)));
+        let link = match &snapshot.link {
+            Some(link) if link.connected => {
+                let since = link.since_ms.map(|ms| format!(" for {}", ago(ms)));
+                format!("up{}", since.unwrap_or_default())
+            }
+            Some(link) => {
+                let why = link.trouble.as_ref().map(|why| format!("; {why}"));
+                self.paint(Tone::Busy, &format!("down{}", why.unwrap_or_default()))
+            }
+            None => "not known: no broker answers".to_owned(),
+        };
+        let mut lines = vec![
+            format!("  in sync          {in_sync}"),
+            format!("  link             {link}"),
+        ];
+        if let Some(last) = &snapshot.last_transition {
+            let by = last.by.as_ref().map(|by| format!(" by {by}"));
+            let gap = last.gap_ms.map(|ms| format!(", service gap {}", span(ms)));
+            lines.push(format!(
+                "  last change      {} ago, {}{}{}",
+                ago(last.at_ms),
+                last.cause,
+                by.unwrap_or_default(),
+                gap.unwrap_or_default()
+            ));
+        }
+        lines
+    }
+
     /// What the failback waits for, while the backup is active.
     pub(crate) fn failback(&self, snapshot: &Snapshot, now: Timestamp) -> Option<String> {
         let message = &snapshot.holds(ConditionType::FailbackPending)?.message;
@@ -234,6 +271,7 @@ fn tone(what: &What) -> Tone {
 mod tests {
     use super::*;
     use crate::api::status::{Condition, Truth};
+    use crate::local::snapshot::{LastTransition, LinkSnapshot};
 
     fn plain() -> View {
         View {
@@ -262,6 +300,39 @@ mod tests {
             "  backup   standby       epoch 3    port 61716  process 4711     for 2 s     \
              takes over when the active's process ends"
         );
+    }
+
+    #[test]
+    fn what_is_between_the_sides_is_a_line_each() {
+        let mut pair = Snapshot::default();
+        let lines = |pair: &Snapshot| plain().between(pair, Timestamp(9_000)).join("\n");
+        assert_eq!(
+            lines(&pair),
+            "  in sync          nobody\n  link             not known: no broker answers"
+        );
+        pair.in_sync = vec!["primary".into(), "backup".into()];
+        pair.link = Some(LinkSnapshot {
+            connected: true,
+            since_ms: Some(6_500),
+            trouble: None,
+        });
+        pair.last_transition = Some(LastTransition {
+            cause: "forced".into(),
+            at_ms: 4_000,
+            gap_ms: Some(41),
+            by: Some("ops@desk".into()),
+        });
+        assert_eq!(
+            lines(&pair),
+            "  in sync          primary, backup\n  link             up for 2 s\n  last change      \
+             5 s ago, forced by ops@desk, service gap 41 ms"
+        );
+        pair.link = Some(LinkSnapshot {
+            trouble: Some("the backup says: refused".into()),
+            ..LinkSnapshot::default()
+        });
+        let expected = "  link             down; the backup says: refused";
+        assert!(lines(&pair).contains(expected), "{}", lines(&pair));
     }
 
     #[test]

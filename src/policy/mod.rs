@@ -27,7 +27,7 @@ use crate::api::validate::ValidatedPair;
 use crate::by_side::BySide;
 
 pub(crate) use observation::{
-    Broker, ChangeSeen, Observation, Observed, Process, RecordSeen, Role,
+    Broker, ChangeSeen, Link, Observation, Observed, Process, RecordSeen, Role,
 };
 
 /// A moment in wall-clock milliseconds since 1970.

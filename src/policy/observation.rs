@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use pair::{Cause, Side};
+use pair::{Cause, Member, Side};
 
 use super::Timestamp;
 use crate::by_side::BySide;
@@ -72,6 +72,21 @@ pub(crate) struct Broker {
     pub(crate) epoch: u64,
     /// Its process; another one has been stable for no time at all.
     pub(crate) pid: u32,
+    /// This run of its process, as the pair record names it.
+    pub(crate) inc: String,
+    /// The link to the other side, as it sees it.
+    pub(crate) link: Link,
+    /// What its role means right now, in a sentence.
+    pub(crate) why: String,
+}
+
+/// The link between the two brokers, as one of them sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Link {
+    /// The other side's process is connected.
+    Up,
+    /// It is not; and why, as far as that is known.
+    Down(Option<String>),
 }
 
 /// What the pair record says.
@@ -81,6 +96,8 @@ pub(crate) struct RecordSeen {
     pub(crate) epoch: u64,
     /// Side that holds it.
     pub(crate) holder: Option<Side>,
+    /// Processes that may take over when the holder falls silent, the holder's own among them.
+    pub(crate) in_sync: Vec<Member>,
     /// The request that is in force: the side it wants active, and its name.
     pub(crate) wanted: Option<(Side, String)>,
     /// Name of the last refused request, and why.

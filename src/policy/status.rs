@@ -1,13 +1,18 @@
 //! What is said of the pair. The truth, or `Unknown`.
 
-use pair::Side;
+use pair::{Member, Side};
 
-use super::{Observation, Observed, Reason, Role, Rules};
+use super::{Broker, Link, Observation, Observed, Reason, RecordSeen, Role, Rules};
 use crate::api::status::{Condition, ConditionType, Truth};
 use crate::by_side::SIDES;
 
 pub(super) fn conditions(rules: &Rules, seen: &Observation, reasons: &[Reason]) -> Vec<Condition> {
-    let mut conditions = vec![available(seen), ready(seen), failback(rules, seen, reasons)];
+    let mut conditions = vec![
+        available(seen),
+        ready(seen),
+        protected(seen),
+        failback(rules, seen, reasons),
+    ];
     if rules.paused {
         conditions.push(condition(
             ConditionType::Paused,
@@ -37,25 +42,37 @@ fn serving(seen: &Observation) -> Option<Side> {
     })
 }
 
-fn has_unknown(seen: &Observation) -> bool {
-    let unknown = |side: &Side| matches!(seen.brokers[*side], Observed::Unknown { .. });
-    matches!(seen.record, Observed::Unknown { .. }) || SIDES.iter().any(unknown)
+/// What could not be asked, in words.
+fn unknown(seen: &Observation) -> Option<String> {
+    if let Observed::Unknown { why } = &seen.record {
+        return Some(format!("the pair record cannot be read: {why}"));
+    }
+    SIDES
+        .into_iter()
+        .find_map(|side| match &seen.brokers[side] {
+            Observed::Unknown { why } => Some(format!("the {side} does not answer: {why}")),
+            Observed::Known(_) | Observed::Absent => None,
+        })
 }
 
 fn available(seen: &Observation) -> Condition {
     let kind = ConditionType::Available;
-    match serving(seen) {
-        Some(side) => condition(
+    if let Some((side, why)) = holding(seen) {
+        let message = format!("the {side} holds the role and serves nobody: {why}");
+        return condition(kind, Truth::False, "Holding", message);
+    }
+    match (serving(seen), unknown(seen)) {
+        (Some(side), _) => condition(
             kind,
             Truth::True,
             "Serving",
             format!("the {side} serves clients"),
         ),
-        None if has_unknown(seen) => {
-            let message = "a broker or the pair record does not answer".to_owned();
+        (None, Some(why)) => {
+            let message = format!("no broker is known to serve; {why}");
             condition(kind, Truth::Unknown, "NoAnswer", message)
         }
-        None => condition(
+        (None, None) => condition(
             kind,
             Truth::False,
             "NobodyServes",
@@ -64,45 +81,90 @@ fn available(seen: &Observation) -> Condition {
     }
 }
 
-fn ready(seen: &Observation) -> Condition {
-    let kind = ConditionType::Ready;
-    let Some(active) = serving(seen) else {
-        let status = if has_unknown(seen) {
+/// The side that holds the record's term, is not sure of it, and so serves nobody; and why, by its own word.
+fn holding(seen: &Observation) -> Option<(Side, &str)> {
+    let record = seen.record.known()?;
+    let side = record.holder?;
+    let broker = seen.brokers[side].known()?;
+    let holds = broker.role == Role::Holding && broker.epoch == record.epoch;
+    holds.then_some((side, broker.why.as_str()))
+}
+
+/// The active and its settled standby, or the condition that there are none.
+fn settled(
+    kind: ConditionType,
+    seen: &Observation,
+) -> Result<(Side, &RecordSeen, &Broker), Condition> {
+    let (Some(active), Observed::Known(record)) = (serving(seen), &seen.record) else {
+        let status = if unknown(seen).is_some() {
             Truth::Unknown
         } else {
             Truth::False
         };
-        return condition(
-            kind,
-            status,
-            "NotAvailable",
-            "no broker is known to serve".to_owned(),
-        );
+        let message = "no broker is known to serve".to_owned();
+        return Err(condition(kind, status, "NotAvailable", message));
     };
     let standby = active.other();
     match &seen.brokers[standby] {
-        Observed::Known(broker) if broker.role == Role::Standby && broker.settled => condition(
-            kind,
-            Truth::True,
-            "Paired",
-            format!("the {active} serves, the {standby} takes over when its process ends"),
-        ),
+        Observed::Known(broker) if broker.role == Role::Standby && broker.settled => {
+            Ok((active, record, broker))
+        }
         Observed::Known(broker) => {
             let message = format!(
                 "the {standby} is {}, not a settled standby yet",
                 broker.role
             );
-            condition(kind, Truth::False, "StandbyNotSettled", message)
+            Err(condition(kind, Truth::False, "StandbyNotSettled", message))
         }
         Observed::Absent => {
             let message = format!("the {standby} does not run");
-            condition(kind, Truth::False, "StandbyDown", message)
+            Err(condition(kind, Truth::False, "StandbyDown", message))
         }
         Observed::Unknown { why } => {
             let message = format!("the {standby} does not answer ({why})");
-            condition(kind, Truth::Unknown, "NoAnswer", message)
+            Err(condition(kind, Truth::Unknown, "NoAnswer", message))
         }
     }
+}
+
+fn ready(seen: &Observation) -> Condition {
+    let kind = ConditionType::Ready;
+    let (active, ..) = match settled(kind, seen) {
+        Ok(settled) => settled,
+        Err(condition) => return condition,
+    };
+    let standby = active.other();
+    let message = format!("the {active} serves, the {standby} takes over when its process ends");
+    condition(kind, Truth::True, "Paired", message)
+}
+
+/// A standby that is no member of `in_sync` takes over when the active's process ends, and only then: while the
+/// active hangs or is cut off nobody serves.
+fn protected(seen: &Observation) -> Condition {
+    let kind = ConditionType::Protected;
+    let (active, record, broker) = match settled(kind, seen) {
+        Ok(settled) => settled,
+        Err(condition) => return condition,
+    };
+    let standby = active.other();
+    // A process that started anew is not its predecessor, which may still be listed.
+    let is_member = |member: &Member| member.side == standby && member.id == broker.inc;
+    if record.in_sync.iter().any(is_member) {
+        let message = format!("the {standby} is in sync with the {active}");
+        return condition(kind, Truth::True, "InSync", message);
+    }
+    let only = format!(
+        "the {standby} is not in sync: it does not take over if the {active} hangs or is cut off"
+    );
+    let active = seen.brokers[active].known().map(|broker| &broker.link);
+    let (reason, message) = match (&broker.link, active) {
+        (Link::Down(Some(why)), _) | (Link::Down(None), Some(Link::Down(Some(why)))) => {
+            ("LinkDown", format!("{only}; the link is down: {why}"))
+        }
+        (Link::Down(None), _) => ("LinkDown", format!("{only}; the link is down")),
+        (Link::Up, _) => ("NotInSync", only),
+    };
+    condition(kind, Truth::False, reason, message)
 }
 
 fn failback(rules: &Rules, seen: &Observation, reasons: &[Reason]) -> Condition {

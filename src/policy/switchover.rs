@@ -86,7 +86,12 @@ pub(crate) fn check(
         }
     };
     let Some(active) = record.holder else {
-        return refused("no broker was ever active: wait for the first start".to_owned());
+        let why = if record.epoch == 0 {
+            "no broker was ever active: wait for the first start"
+        } else {
+            "a side was forced and has not taken over yet: wait for that, or start it"
+        };
+        return refused(why.to_owned());
     };
     if to == Some(active) {
         return Err(NotAsked::AlreadyActive(active));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use pair::{Cause, Side};
+use pair::{Cause, Member, Side};
 
 use super::switchover::Fate;
 use super::*;
@@ -69,6 +69,7 @@ impl Script {
                 ["switchover", to @ ..] => {
                     self.switch(to.first().map(|side| side.parse().unwrap()));
                 }
+                ["messages"] => self.messages(),
                 ["wake"] => {
                     let decision = decide(&self.rules, &self.memory, &self.seen, self.now);
                     self.now = decision.wake_at.expect("something to wake for");
@@ -142,6 +143,7 @@ impl Script {
         self.seen.record = Observed::Known(RecordSeen {
             epoch,
             holder: fields.get("holder").map(|side| side.parse().unwrap()),
+            in_sync: members(fields.get("in_sync").unwrap_or(&"")),
             wanted,
             refused,
             last,
@@ -170,8 +172,24 @@ impl Script {
                 settled: !fields.contains_key("unsettled"),
                 epoch: fields["epoch"].parse().unwrap(),
                 pid: fields.get("pid").map_or(100, |pid| pid.parse().unwrap()),
+                inc: (*fields.get("inc").unwrap_or(&"")).to_owned(),
+                link: match fields.get("link") {
+                    Some(&"up") | None => Link::Up,
+                    Some(&"down") => Link::Down(None),
+                    Some(why) => Link::Down(Some((*why).to_owned())),
+                },
+                why: "it says so".to_owned(),
             }),
         };
+    }
+
+    /// What is said of the pair, in whole sentences.
+    fn messages(&mut self) {
+        let decision = decide(&self.rules, &self.memory, &self.seen, self.now);
+        for condition in &decision.conditions {
+            let (kind, message) = (condition.kind, &condition.message);
+            writeln!(self.out, "    {kind}: {message}").unwrap();
+        }
     }
 
     fn decide(&mut self) {
@@ -202,6 +220,19 @@ impl Script {
         }
         self.memory = decision.memory;
     }
+}
+
+/// `SIDE/INC,SIDE/INC`
+fn members(text: &str) -> Vec<Member> {
+    let members = text.split(',').filter(|member| !member.is_empty());
+    let member = |text: &str| {
+        let (side, id) = text.split_once('/').expect("SIDE/INC");
+        Member {
+            side: side.parse().unwrap(),
+            id: id.to_owned(),
+        }
+    };
+    members.map(member).collect()
 }
 
 fn fields<'a>(words: &[&'a str]) -> BTreeMap<&'a str, &'a str> {

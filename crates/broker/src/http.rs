@@ -14,13 +14,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Longest wait of `GET /v1/pair?after=N`; shorter than what proxies tend to cut.
+/// Longest wait of `GET /v1/pair?after=N`, and how long it is unless `wait_ms` says less; shorter than what proxies tend to cut.
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
 
 /// What `GET /v1/pair` answers. Times are Unix milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct PairStatus {
-    /// Grows by one with every change of this answer; `?after=N` waits for a greater one.
+    /// Grows by one with every change of this answer; `?after=N` waits for a greater one, `&wait_ms=T` so long.
     pub n: u64,
     /// `primary` or `backup`: what this broker is configured as.
     pub side: String,
@@ -48,6 +48,8 @@ pub(crate) struct PairStatus {
     pub active_heard: bool,
     /// This process.
     pub pid: u32,
+    /// This run of it, 32 hexadecimal digits: what `in_sync` of the record names.
+    pub inc: String,
     /// Version of `tandem-broker`.
     pub version: String,
     /// Node ID: identity of the pair's data.
@@ -74,6 +76,9 @@ pub(crate) struct LastTransition {
     pub at_ms: u64,
     /// How long nobody served, as the new active saw it.
     pub gap_ms: Option<u64>,
+    /// The person who forced it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// The link between the two brokers, over which they give each other signs of life.
@@ -97,6 +102,7 @@ pub(crate) struct Peer {
 #[derive(Debug, Deserialize)]
 struct After {
     after: Option<u64>,
+    wait_ms: Option<u64>,
 }
 
 /// Serves until `stop` is cancelled. The listener is bound by the caller, so that a used port is an error at start.
@@ -140,12 +146,13 @@ async fn started(State(status): State<watch::Receiver<PairStatus>>) -> (StatusCo
 
 async fn pair(
     State(mut status): State<watch::Receiver<PairStatus>>,
-    Query(After { after }): Query<After>,
+    Query(After { after, wait_ms }): Query<After>,
 ) -> Json<PairStatus> {
     if let Some(after) = after {
         let newer = status.wait_for(|status| status.n > after);
         // Whether the time ran out or a change came, the answer is the present state.
-        let _ = tokio::time::timeout(LONGEST_WAIT, newer).await;
+        let wait = wait_ms.map_or(LONGEST_WAIT, Duration::from_millis);
+        let _ = tokio::time::timeout(wait.min(LONGEST_WAIT), newer).await;
     }
     Json(status.borrow().clone())
 }

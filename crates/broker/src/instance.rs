@@ -137,6 +137,16 @@ pub(crate) struct Ha {
     pub is_pair: bool,
 }
 
+impl Ha {
+    /// Which side, in the pair protocol's words.
+    pub(crate) fn pair_side(&self) -> pair::Side {
+        match self.side {
+            Side::Primary => pair::Side::Primary,
+            Side::Backup => pair::Side::Backup,
+        }
+    }
+}
+
 impl Instance {
     /// Reads the instance in `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self, InstanceError> {

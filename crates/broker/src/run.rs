@@ -11,7 +11,7 @@ use broker_config::bootstrap_xml::HttpBinding;
 use core_protocol::packet::Connector;
 use core_protocol::server::ServerConfig;
 use journal::Options;
-use pair::{ExitReason, Failback, Incarnation, LockPolicy, Machine, Mode, Side, Timers};
+use pair::{ExitReason, Failback, Incarnation, LockPolicy, Machine, Mode, Timers};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -71,7 +71,7 @@ pub(crate) fn run(dir: &Path) -> Result<u8, StartError> {
 
 async fn serve(instance: Instance) -> Result<u8, StartError> {
     let started = Instant::now();
-    let side = side_of(&instance.ha);
+    let side = instance.ha.pair_side();
     let page_port = match &instance.http {
         Some(http) => Some(open_http(http).await?),
         None => None,
@@ -110,9 +110,10 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
 
     let stop = CancellationToken::new();
     let (messages, counted) = watch::channel(None);
-    let (reporter, page) = Reporter::new(side, counted);
+    let inc = Incarnation(crate::random::bytes().map_err(StartError::unavailable)?);
+    let (reporter, page) = Reporter::new(side, inc, counted);
     let pages = page_port.map(|port| tokio::spawn(http::serve(port, page, stop.child_token())));
-    let driver = driver(&instance, link_port, reporter, messages, stop.clone())?;
+    let driver = driver(&instance, inc, link_port, reporter, messages, stop.clone())?;
     let signals = tokio::spawn(watch_signals(stop.clone()));
 
     // On a thread of the runtime's own: the main thread would be woken for every message.
@@ -165,14 +166,14 @@ async fn open_link(ha: &Ha) -> Result<Option<LinkPort>, StartError> {
 
 fn driver(
     instance: &Instance,
+    inc: Incarnation,
     link_port: Option<LinkPort>,
     reporter: Reporter,
     messages: watch::Sender<Option<u64>>,
     stop: CancellationToken,
 ) -> Result<Driver, StartError> {
     let ha = &instance.ha;
-    let side = side_of(ha);
-    let inc = Incarnation(crate::random::bytes().map_err(StartError::unavailable)?);
+    let side = ha.pair_side();
     let no_store = |error: io::Error| {
         StartError::unavailable(format!(
             "the store {} cannot be used: {error}: is it mounted? A new store is made by `create` of the primary, or by `tandem-broker pair init {}`",
@@ -252,7 +253,7 @@ fn link_parts(instance: &Instance, inc: Incarnation, port: LinkPort) -> LinkPart
     let ha = &instance.ha;
     let (beat_ms, lost_after_ms) = ha.detection_ms;
     LinkParts {
-        side: side_of(ha),
+        side: ha.pair_side(),
         inc,
         mode: Mode::SharedStore,
         name: instance.configuration.name.clone(),
@@ -292,13 +293,6 @@ fn side_file(instance: &Instance, inc: Incarnation) -> SideFile {
             .map_or_else(String::new, |http| format!("{}:{}", http.host, http.port)),
         std::process::id(),
     )
-}
-
-fn side_of(ha: &Ha) -> Side {
-    match ha.side {
-        broker_config::Side::Primary => Side::Primary,
-        broker_config::Side::Backup => Side::Backup,
-    }
 }
 
 /// Cancels `stop` at the first SIGTERM or SIGINT; the second one ends the process at once.

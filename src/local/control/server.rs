@@ -77,7 +77,7 @@ async fn carry_out_aloud(
     handle: &Handle,
     write: &mut OwnedWriteHalf,
 ) -> io::Result<()> {
-    let is_aloud = matches!(order, Order::Switchover { .. });
+    let is_aloud = matches!(order, Order::Switchover { .. } | Order::Force { .. });
     let mut events = handle.events();
     let reply = {
         let carried_out = carry_out(order, handle);
@@ -142,6 +142,11 @@ fn requests(order: &Order, handle: &Handle) -> Result<Vec<Request>, String> {
         }
         Order::Switchover { to, limit_ms } => Ok(vec![Request::Switchover {
             to: *to,
+            limit_ms: *limit_ms,
+        }]),
+        Order::Force { to, by, limit_ms } => Ok(vec![Request::Force {
+            to: *to,
+            by: by.clone(),
             limit_ms: *limit_ms,
         }]),
         Order::Stop {

@@ -53,6 +53,10 @@ impl Supervisor {
                 self.stale = true;
                 self.switchover_withdrawn(&asked);
             }
+            Blocking::Forced(forced) => {
+                self.stale = true;
+                self.on_forced(forced);
+            }
             Blocking::AskedByPerson(asked) => {
                 self.stale = true;
                 self.switchover_asked(asked);

@@ -34,7 +34,7 @@ pub(crate) struct Plan {
 }
 
 /// What can be asked of a running supervisor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     /// End a broker by force.
     Kill {
@@ -54,6 +54,15 @@ pub(crate) enum Request {
         /// Where to; to the other side if none is named.
         to: Option<Side>,
         /// How long to wait for it.
+        limit_ms: u64,
+    },
+    /// Let a side take over, by a person's word that the active is dead.
+    Force {
+        /// Which side; the one that does not hold the role if none is named.
+        to: Option<Side>,
+        /// Who says so.
+        by: String,
+        /// How long to wait until it serves.
         limit_ms: u64,
     },
 }

@@ -67,7 +67,7 @@ impl Supervisor {
         match answer {
             Ok(answer) => {
                 slot.mute_ends = 0;
-                slot.has_answered = true;
+                slot.inc = Some(answer.inc.clone());
                 let events = self.tracker.heard(side, &answer, now());
                 self.slots[side].answer = Some(answer);
                 self.emit_all(events);
@@ -82,7 +82,7 @@ impl Supervisor {
     pub(super) fn on_ended(&mut self, side: Side, ended: &Ended) {
         let log = self.plan.dir.log(side);
         let slot = &mut self.slots[side];
-        if !slot.has_answered {
+        if !slot.has_answered() {
             slot.mute_ends += 1;
         }
         if let Some(watcher) = slot.watcher.take() {

@@ -1,9 +1,10 @@
 //! One side of the pair, as its supervisor knows it.
 
+use status_client::Page;
 use tokio::task::JoinHandle;
 
 use crate::local::event::role_word;
-use crate::local::observe::Answer;
+use crate::local::observe;
 use crate::local::process::BrokerProcess;
 use crate::policy::{self, Observed, Process, Role, Timestamp};
 
@@ -18,9 +19,9 @@ pub(super) struct Slot {
     /// When a stop turns into a kill.
     pub(super) kill_at: Option<Timestamp>,
     pub(super) last_end: Option<(Timestamp, u64)>,
-    pub(super) answer: Option<Answer>,
-    /// Whether this process ever answered.
-    pub(super) has_answered: bool,
+    pub(super) answer: Option<Page>,
+    /// This run of its process, as it once said.
+    pub(super) inc: Option<String>,
     pub(super) silence: String,
     /// Ends in a row without an answer before.
     pub(super) mute_ends: u32,
@@ -28,6 +29,11 @@ pub(super) struct Slot {
 }
 
 impl Slot {
+    /// Whether this process ever answered.
+    pub(super) fn has_answered(&self) -> bool {
+        self.inc.is_some()
+    }
+
     /// Its role, if it says so.
     pub(super) fn role(&self) -> Option<Role> {
         self.answer
@@ -48,7 +54,7 @@ impl Slot {
     pub(super) fn policy_broker(&self) -> Observed<policy::Broker> {
         match (&self.process, &self.answer) {
             (None, _) => Observed::Absent,
-            (Some(_), Some(answer)) => answer.broker(),
+            (Some(_), Some(answer)) => observe::broker(answer),
             (Some(_), None) => Observed::Unknown {
                 why: self.silence.clone(),
             },
@@ -66,7 +72,7 @@ impl Slot {
             return ("down".to_owned(), why.to_owned());
         }
         let Some(answer) = &self.answer else {
-            let (role, why) = match (self.end_asked, self.has_answered) {
+            let (role, why) = match (self.end_asked, self.has_answered()) {
                 (true, _) => ("stopping", "finishes its work"),
                 (false, true) => ("silent", self.silence.as_str()),
                 (false, false) => ("starting", "has not opened its HTTP port yet"),

@@ -4,7 +4,7 @@ use pair::Side;
 
 use super::Supervisor;
 use crate::by_side::SIDES;
-use crate::local::snapshot::{LastTransition, SideSnapshot, Snapshot};
+use crate::local::snapshot::{LastTransition, LinkSnapshot, SideSnapshot, Snapshot};
 use crate::policy::{Reason, Role};
 
 impl Supervisor {
@@ -33,11 +33,14 @@ impl Supervisor {
             url: self.plan.url.clone(),
             epoch: self.seen_record.known().map(|record| record.epoch),
             active: self.active().map(|side| side.to_string()),
+            in_sync: self.in_sync(),
+            link: self.link(),
             sides: SIDES.map(|side| self.side(side)).into(),
             last_transition: last.map(|last| LastTransition {
                 cause: last.cause,
                 at_ms: last.at_ms,
                 gap_ms: last.gap_ms,
+                by: last.by,
             }),
             failback_at_ms: self.decision.as_ref().and_then(|decision| {
                 let reasons = decision.reasons.iter();
@@ -52,6 +55,37 @@ impl Supervisor {
                 .map(|decision| decision.conditions.clone())
                 .unwrap_or_default(),
         }
+    }
+
+    /// The sides that the record counts in, by the process that runs now. One that is silent is still the one that it
+    /// said to be.
+    fn in_sync(&self) -> Vec<String> {
+        let Some(record) = self.seen_record.known() else {
+            return Vec::new();
+        };
+        let counts = |side: &Side| {
+            let inc = self.slots[*side].inc.as_ref();
+            let mut members = record.in_sync.iter();
+            members.any(|member| member.side == *side && Some(&member.id) == inc)
+        };
+        let members = SIDES.into_iter().filter(counts);
+        members.map(|side| side.to_string()).collect()
+    }
+
+    /// The link by the word of whichever side knows more: a broker that has just started has not tried yet.
+    fn link(&self) -> Option<LinkSnapshot> {
+        let links = SIDES.iter().filter_map(|side| {
+            let answer = self.slots[*side].answer.as_ref()?;
+            Some((*side, &answer.link))
+        });
+        let (side, link) =
+            links.max_by_key(|(_, link)| (link.connected, link.trouble.is_some()))?;
+        let trouble = link.trouble.as_ref().filter(|_| !link.connected);
+        Some(LinkSnapshot {
+            connected: link.connected,
+            since_ms: link.since_ms,
+            trouble: trouble.map(|why| format!("the {side} says: {why}")),
+        })
     }
 
     fn side(&self, side: Side) -> SideSnapshot {

@@ -5,7 +5,10 @@
 mod create;
 mod data;
 mod files;
+mod force;
+mod pages;
 mod pair;
+mod show;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -44,7 +47,7 @@ enum Sub {
         #[arg(long, env = "ARTEMIS_INSTANCE", default_value = ".")]
         instance: PathBuf,
     },
-    /// Make or show the pair record of an instance.
+    /// Make, show or force the pair record of an instance.
     #[command(subcommand)]
     Pair(pair::PairCommand),
     /// Check or print what is in the store of an instance.
@@ -72,7 +75,7 @@ fn main_with(arguments: Vec<OsString>) -> ExitCode {
             code: error.code,
             text: error.text,
         }),
-        Sub::Pair(command) => pair::run(&command),
+        Sub::Pair(command) => pair::run(command),
         Sub::Data(command) => data::run(&command),
     };
     match result {

@@ -1,4 +1,4 @@
-//! `pair init` and `pair show`: the pair record of an instance, for pairs without `tandem`.
+//! `pair init`, `pair show` and `pair force`: the pair record of an instance, for pairs without `tandem`.
 
 use std::path::PathBuf;
 
@@ -7,6 +7,8 @@ use clap::Subcommand;
 use pair::{Mode, Record};
 
 use super::Failure;
+use super::force::{self, Force};
+use super::show::show;
 use crate::ha::Store;
 use crate::instance::Instance;
 
@@ -18,7 +20,7 @@ pub(crate) enum PairCommand {
         /// Folder of either side's instance.
         instance: PathBuf,
     },
-    /// Show the record: who is active, since when, and why.
+    /// Show the record: who is active, since when, and why; and what the two brokers say of themselves.
     Show {
         /// Folder of either side's instance.
         instance: PathBuf,
@@ -26,13 +28,22 @@ pub(crate) enum PairCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Let the side of an instance take over because the active is dead, by your word.
+    ///
+    /// For what the pair cannot decide by itself: the active hangs and the store's locks are needed (`lock=storage`)
+    /// or do not work, the file of its term is gone, or the pair record was lost, which is then made again from the
+    /// store. Over a shared store nothing acknowledged is lost, even if the active still lives: its term is fenced
+    /// before anything is read. It is refused all the same while the active shows a sign of life; use a switchover
+    /// then. The side takes over at once if its broker runs, or else as soon as it is started.
+    Force(Force),
 }
 
 /// Does it; answers with the exit status.
-pub(crate) fn run(command: &PairCommand) -> Result<u8, Failure> {
+pub(crate) fn run(command: PairCommand) -> Result<u8, Failure> {
     match command {
-        PairCommand::Init { instance } => init(instance),
-        PairCommand::Show { instance, json } => show(instance, *json),
+        PairCommand::Init { instance } => init(&instance),
+        PairCommand::Show { instance, json } => show(&instance, json),
+        PairCommand::Force(command) => force::run(command),
     }
 }
 
@@ -66,10 +77,10 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
     })?;
     if store.has_data().map_err(Failure::unavailable)? {
         return Err(Failure::unavailable(format!(
-            "{} holds data but {} holds no pair record, so this is not a new pair: its record was lost. Restore the folder {} from a copy, or move the data away to begin anew",
+            "{} holds data but {} holds no pair record, so this is not a new pair: its record was lost. Make it again with `tandem-broker pair force {} --holder-is-dead`, or move the data away to begin anew",
             ha.journal.display(),
             ha.arbiter.display(),
-            ha.arbiter.display()
+            instance.dir.display()
         )));
     }
     let node_id = crate::random::uuid().map_err(Failure::unavailable)?;
@@ -87,73 +98,7 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
     }
 }
 
-fn show(instance: &std::path::Path, json: bool) -> Result<u8, Failure> {
-    let instance = Instance::read(instance).map_err(Failure::usage)?;
-    let folder = &instance.ha.arbiter;
-    let none = || {
-        Failure::unavailable(format!(
-            "no pair record in {}: is the store mounted? A new pair is made by `create` of the primary, or by `tandem-broker pair init {}`",
-            folder.display(),
-            instance.dir.display()
-        ))
-    };
-    if !folder.is_dir() {
-        return Err(none());
-    }
-    let arbiter = DirectoryArbiter::open(folder).map_err(Failure::unavailable)?;
-    let found = arbiter
-        .read()
-        .map_err(Failure::unavailable)?
-        .ok_or_else(none)?;
-    let record = found.record;
-    if json {
-        say(&record.to_json().map_err(Failure::unavailable)?);
-        return Ok(0);
-    }
-    let holder = record.holder.as_ref().map_or_else(
-        || "nobody yet".to_owned(),
-        |holder| format!("{} (incarnation {})", holder.side, holder.inc),
-    );
-    say(&format!("Node ID      {}", record.pair));
-    say(&format!("Mode         {}", record.mode));
-    say(&format!("Epoch        {}", record.epoch));
-    say(&format!("Holder       {holder}"));
-    if let Some(last) = &record.last {
-        let at = i64::try_from(last.at)
-            .ok()
-            .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
-            .map_or_else(|| format!("{} ms", last.at), |at| format!("{at:.3}"));
-        let gap = last
-            .gap_ms
-            .map_or_else(String::new, |gap| format!(", service gap {gap} ms"));
-        say(&format!("Last change  {at}, {}{gap}", last.cause));
-    }
-    if let Some(wanted) = record.wanted_now() {
-        say(&format!(
-            "Wanted       {} (request {})",
-            wanted.to, wanted.id
-        ));
-    }
-    if let Some(refused) = &record.refused {
-        say(&format!(
-            "Refused      request {}: {}",
-            refused.id, refused.reason
-        ));
-    }
-    if let Some(stopped) = record.stopped {
-        say(&format!(
-            "Stopped      by the {stopped}, without a failover"
-        ));
-    }
-    say(&format!(
-        "Record       {} version {}",
-        folder.display(),
-        found.version
-    ));
-    Ok(0)
-}
-
 #[expect(clippy::print_stdout, reason = "what a person asked to see")]
-fn say(text: &str) {
+pub(super) fn say(text: &str) {
     println!("{text}");
 }

@@ -1,6 +1,6 @@
 //! Turns the state machine's view into the status page.
 
-use pair::{Role, Side, View};
+use pair::{Incarnation, Role, Side, View};
 use tokio::sync::watch;
 
 use crate::http::{Holder, LastTransition, Link, PairStatus, Peer};
@@ -13,10 +13,11 @@ pub(crate) struct Reporter {
 }
 
 impl Reporter {
-    /// A page for `side` on which the role is still open. `messages` is the number in all queues, which only a side
-    /// that serves knows.
+    /// A page for this run of `side`, on which the role is still open. `messages` is the number in all queues, which
+    /// only a side that serves knows.
     pub(crate) fn new(
         side: Side,
+        inc: Incarnation,
         messages: watch::Receiver<Option<u64>>,
     ) -> (Self, watch::Receiver<PairStatus>) {
         let (status, page) = watch::channel(PairStatus {
@@ -25,6 +26,7 @@ impl Reporter {
             why: "starts".to_owned(),
             since_ms: crate::core::unix_ms(),
             pid: std::process::id(),
+            inc: inc.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ..PairStatus::default()
         });
@@ -92,6 +94,7 @@ fn page_of(view: &View, before: &PairStatus, messages: Option<u64>) -> PairStatu
             cause: last.cause.to_string(),
             at_ms: last.at,
             gap_ms: last.gap_ms,
+            by: last.by.clone(),
         }),
         peer: view.peer.as_ref().map(|peer| Peer {
             connector: peer.connector.clone(),
@@ -103,6 +106,7 @@ fn page_of(view: &View, before: &PairStatus, messages: Option<u64>) -> PairStatu
         },
         active_heard: view.active_heard,
         pid: before.pid,
+        inc: before.inc.clone(),
         version: before.version.clone(),
         node_id: view.pair.clone().unwrap_or_default(),
         messages: messages.filter(|_| view.role == Role::Serving),
