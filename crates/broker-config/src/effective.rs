@@ -3,7 +3,9 @@
 
 use thiserror::Error;
 
-use crate::configuration::{ClusterConnection, Configuration, Connector, HaPolicy, Manager, Peers};
+use crate::configuration::{
+    ClusterConnection, Configuration, Connector, DiscoveryGroup, HaPolicy, Manager, Peers,
+};
 use crate::tandem_properties::{Arbiter, Failback, LinkTls, LockPolicy, TandemProperties};
 
 /// The pair as one of its brokers is told it.
@@ -39,6 +41,8 @@ pub struct EffectiveHa {
     pub link_tls: Option<LinkTls>,
     /// Connectors of the peer that `broker.xml` names.
     pub static_peers: Vec<Connector>,
+    /// Where the peer announces itself, if `broker.xml` names such a group in place of connectors.
+    pub discovery: Option<DiscoveryGroup>,
 }
 
 /// Which of the two brokers of a pair; fixed by configuration.
@@ -94,6 +98,16 @@ pub enum HaError {
         cluster: String,
         /// The connector.
         connector: String,
+    },
+    /// The cluster connection names a discovery group that is not there.
+    #[error(
+        "cluster-connection '{cluster}' refers to discovery-group '{group}', which does not exist"
+    )]
+    NoDiscoveryGroup {
+        /// The cluster connection.
+        cluster: String,
+        /// The discovery group.
+        group: String,
     },
     /// The port before the connector's cannot be used for the link.
     #[error(
@@ -175,6 +189,10 @@ impl EffectiveHa {
                 .collect::<Result<_, _>>()?,
             Peers::None | Peers::Discovery(_) => Vec::new(),
         };
+        let discovery = match &cluster.peers {
+            Peers::Discovery(name) => Some(discovery_group(configuration, cluster, name)?),
+            Peers::None | Peers::Static(_) => None,
+        };
         Ok(Some(Self {
             side: role.side,
             mode: role.mode,
@@ -190,6 +208,7 @@ impl EffectiveHa {
             link_port,
             link_tls: properties.link_tls.clone(),
             static_peers,
+            discovery,
         }))
     }
 }
@@ -270,6 +289,21 @@ fn connector(
         })
 }
 
+fn discovery_group(
+    configuration: &Configuration,
+    cluster: &ClusterConnection,
+    name: &str,
+) -> Result<DiscoveryGroup, HaError> {
+    let mut groups = configuration.discovery_groups.iter();
+    groups
+        .find(|group| group.name == name)
+        .cloned()
+        .ok_or_else(|| HaError::NoDiscoveryGroup {
+            cluster: cluster.name.clone(),
+            group: name.to_owned(),
+        })
+}
+
 fn link_port(connector: &Connector, configured: Option<u16>) -> Result<u16, HaError> {
     let (name, port) = (connector.name.clone(), connector.port);
     let Some(link_port) = configured else {
@@ -318,8 +352,10 @@ fn default_arbiter(configuration: &Configuration, role: &Role<'_>) -> Result<Arb
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
-    use crate::configuration::{ReplicationBackup, ReplicationPrimary};
+    use crate::configuration::{MulticastGroup, ReplicationBackup, ReplicationPrimary};
 
     fn pair_side(ha_policy: HaPolicy) -> Configuration {
         let mut configuration = Configuration::new("orders");
@@ -367,6 +403,7 @@ mod tests {
                 link_port: 61_615,
                 link_tls: None,
                 static_peers: vec![Connector::new("peer", "127.0.0.1", 61_716)],
+                discovery: None,
             }
         );
     }
@@ -438,6 +475,41 @@ mod tests {
                 })
             );
         }
+    }
+
+    #[test]
+    fn only_the_group_that_the_cluster_connection_refers_to_is_listened_to() {
+        let group = |name: &str, port| DiscoveryGroup {
+            name: name.to_owned(),
+            group: MulticastGroup {
+                address: Ipv4Addr::new(231, 7, 7, 7),
+                port,
+                local_bind_address: None,
+            },
+            refresh_timeout_ms: 10_000,
+        };
+        let mut configuration = shared_store_primary();
+        configuration.discovery_groups = vec![group("one", 9_876), group("other", 9_877)];
+        let with = |configuration: &Configuration, peers: Peers| {
+            let mut configuration = configuration.clone();
+            configuration.cluster_connections[0].peers = peers;
+            Ok(of(&configuration, "")?.and_then(|effective| effective.discovery))
+        };
+        let referred = |name: &str| Peers::Discovery(name.to_owned());
+        assert_eq!(
+            with(&configuration, referred("other")),
+            Ok(Some(group("other", 9_877)))
+        );
+        assert_eq!(with(&configuration, Peers::None), Ok(None));
+        let fixed = Peers::Static(vec!["peer".to_owned()]);
+        assert_eq!(with(&configuration, fixed), Ok(None));
+        assert_eq!(
+            with(&configuration, referred("third")),
+            Err(HaError::NoDiscoveryGroup {
+                cluster: "my-cluster".to_owned(),
+                group: "third".to_owned()
+            })
+        );
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 
 use broker_config::Configuration;
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::core::Topology;
+use crate::multicast;
 
 /// Routers that a datagram may pass, none: what Java's multicast sockets are set to.
 const TTL: u32 = 1;
@@ -69,7 +70,7 @@ impl Group {
     fn is_on_loopback(&self) -> bool {
         self.connectors
             .iter()
-            .all(|connector| connector.host().is_some_and(is_loopback))
+            .all(|connector| connector.host().is_some_and(multicast::is_loopback))
     }
 }
 
@@ -157,7 +158,10 @@ async fn announce_once(
 async fn open(group: &Group) -> Result<UdpSocket, Unheard> {
     let on_loopback = group.is_on_loopback();
     let local = match &group.local_bind_address {
-        Some(host) => Some(resolve(host).await?),
+        Some(host) => {
+            let resolved = multicast::resolve(host).await;
+            Some(resolved.map_err(|error| unusable(host, error))?)
+        }
         None => on_loopback.then_some(Ipv4Addr::LOCALHOST),
     };
     let interface = if on_loopback {
@@ -184,28 +188,11 @@ async fn open(group: &Group) -> Result<UdpSocket, Unheard> {
     })
 }
 
-async fn resolve(host: &str) -> Result<Ipv4Addr, Unheard> {
-    let mut addresses = tokio::net::lookup_host((host, 0))
-        .await
-        .map_err(|error| unusable(host, error))?;
-    addresses
-        .find_map(|address| match address.ip() {
-            IpAddr::V4(address) => Some(address),
-            IpAddr::V6(_) => None,
-        })
-        .ok_or_else(|| unusable(host, io::Error::other("it is no IPv4 address")))
-}
-
 fn unusable(host: &str, source: io::Error) -> Unheard {
     Unheard::LocalBindAddress {
         host: host.to_owned(),
         source,
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.parse()
-        .map_or_else(|_| host == "localhost", |host: IpAddr| host.is_loopback())
 }
 
 /// Sending through the loopback interface always succeeds. A client of this machine listens where the routes say,

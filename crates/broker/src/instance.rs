@@ -123,6 +123,8 @@ pub(crate) struct Ha {
     pub link_port: Option<u16>,
     /// Connectors of the other side that `broker.xml` names.
     pub static_peers: Vec<broker_config::configuration::Connector>,
+    /// Where the other side announces itself, if the cluster-connection refers to such a group.
+    pub discovery: Option<broker_config::configuration::DiscoveryGroup>,
     /// The rest.
     pub failback: Failback,
     /// Whether this side, as the active, lets a returned primary take back.
@@ -220,6 +222,7 @@ fn ha(
             connector: None,
             link_port: None,
             static_peers: Vec::new(),
+            discovery: None,
             failback: Failback::Managed,
             allow_failback: false,
             failover_on_shutdown: true,
@@ -262,6 +265,7 @@ fn ha(
         connector: Some(effective.connector),
         link_port: Some(effective.link_port),
         static_peers: effective.static_peers,
+        discovery: effective.discovery,
         failback: effective.failback,
         allow_failback: effective.allow_failback,
         failover_on_shutdown: effective.failover_on_shutdown,

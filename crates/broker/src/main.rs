@@ -24,6 +24,7 @@ mod http;
 mod instance;
 mod link;
 mod logging;
+mod multicast;
 mod random;
 mod run;
 mod settings;

@@ -24,7 +24,7 @@ use crate::exit;
 use crate::ha::{self, Driver, DriverParts, Reporter, StepsParts, Store};
 use crate::http;
 use crate::instance::{Ha, Instance};
-use crate::link::{Address, LinkParts, LinkPort};
+use crate::link::{Address, Group, LinkParts, LinkPort};
 
 /// Why the broker could not be started, with the exit status of that reason.
 #[derive(Debug)]
@@ -263,14 +263,13 @@ fn link_parts(instance: &Instance, inc: Incarnation, port: LinkPort) -> LinkPart
         static_peers: ha
             .static_peers
             .iter()
-            .filter_map(|connector| {
-                Some(Address {
-                    host: connector.host.clone(),
-                    // Of the other side's own link.port nothing is known here.
-                    port: connector.port.checked_sub(1).filter(|port| *port != 0)?,
-                })
-            })
+            .filter_map(|connector| Address::beside(&connector.host, connector.port))
             .collect(),
+        discovery: ha
+            .discovery
+            .as_ref()
+            .zip(ha.connector.as_ref())
+            .map(|(group, connector)| Group::new(group, connector)),
         port,
     }
 }

@@ -12,6 +12,16 @@ pub(crate) struct Address {
     pub port: u16,
 }
 
+impl Address {
+    /// Where the link of a broker with this connector is, unless its `link.port` says otherwise, which others cannot
+    /// know: one port below.
+    pub(crate) fn beside(host: &str, port: u16) -> Option<Self> {
+        let port = port.checked_sub(1).filter(|port| *port != 0)?;
+        let host = host.to_owned();
+        Some(Self { host, port })
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { host, port } = self;

@@ -1,5 +1,6 @@
 //! Looks for the other side until there is a link.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
 use super::address::Address;
+use super::discovery::Discovery;
 use super::hub::Hub;
 use super::session::{self, Opened, Outcome};
 
@@ -26,23 +28,42 @@ pub(super) struct Addresses {
     pub(super) peer_file: watch::Receiver<Option<Address>>,
     /// What `broker.xml` says.
     pub(super) static_peers: Vec<Address>,
+    /// What it announces. Last, because anybody can announce something.
+    pub(super) discovery: Option<Discovery>,
 }
 
 impl Addresses {
     /// In the order in which they are tried, each once, not the own one.
     fn all(&mut self, last: Option<Address>) -> Vec<Address> {
         let peer_file = self.peer_file.borrow_and_update().clone();
+        let heard = self.discovery.as_mut().and_then(Discovery::next);
         let mut all: Vec<Address> = Vec::new();
         for address in peer_file
             .into_iter()
             .chain(self.static_peers.iter().cloned())
             .chain(last)
+            .chain(heard)
         {
             if address != self.own && !all.contains(&address) {
                 all.push(address);
             }
         }
         all
+    }
+
+    /// There is a link.
+    fn rest(&mut self) {
+        if let Some(discovery) = &mut self.discovery {
+            discovery.rest();
+        }
+    }
+
+    /// Listens for further ones until it is dropped.
+    async fn listen(&mut self, pair: &str) -> Infallible {
+        match &mut self.discovery {
+            Some(discovery) => discovery.listen(pair).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -73,12 +94,20 @@ async fn dial_for_ever(
     let mut pause = hub.beat();
     let mut files = addresses.peer_file.clone();
     loop {
-        // Whoever does not know its pair has nothing to say to anybody.
-        if pair.wait_for(Option::is_some).await.is_err()
-            || linked.wait_for(|linked| !linked).await.is_err()
-        {
+        if *linked.borrow() {
+            addresses.rest();
+        }
+        if linked.wait_for(|linked| !linked).await.is_err() {
             return;
         }
+        // Whoever does not know its pair has nothing to say to anybody.
+        let Ok(Some(node_id)) = pair
+            .wait_for(Option::is_some)
+            .await
+            .map(|pair| pair.clone())
+        else {
+            return;
+        };
         let all = addresses.all(hub.last_address());
         let failure = dial_all(hub, all, &linked).await;
         let is_credentials = matches!(
@@ -95,7 +124,14 @@ async fn dial_for_ever(
             tell(hub, &failure);
         }
         files.borrow_and_update();
+        // Only now: whoever has an address that works needs no other.
+        if let Some(discovery) = &mut addresses.discovery
+            && !*linked.borrow()
+        {
+            discovery.open().await;
+        }
         tokio::select! {
+            never = addresses.listen(&node_id) => match never {},
             () = tokio::time::sleep(pause) => {}
             Ok(()) = files.changed() => {}
         }
@@ -186,5 +222,32 @@ fn tell(hub: &Hub, failure: &Failure) {
                 info!("{line}{more}");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::discovery::tests::Medium;
+    use super::*;
+
+    fn at(port: u16) -> Address {
+        Address::beside("127.0.0.1", port + 1).unwrap()
+    }
+
+    #[tokio::test]
+    async fn addresses_are_tried_in_the_order_of_who_vouches_for_them() {
+        let medium = Medium::new();
+        let mut discovery = medium.listener();
+        medium.is_heard_by(&mut discovery, 4).await;
+        let (_known, peer_file) = watch::channel(Some(at(1)));
+        let mut addresses = Addresses {
+            own: at(9),
+            peer_file,
+            static_peers: vec![at(9), at(1), at(2)],
+            discovery: Some(discovery),
+        };
+        assert_eq!(addresses.all(Some(at(3))), [at(1), at(2), at(3), at(4)]);
+        addresses.rest();
+        assert_eq!(addresses.all(Some(at(2))), [at(1), at(2)]);
     }
 }

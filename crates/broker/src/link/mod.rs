@@ -9,13 +9,16 @@
 //! ```
 //! Either side dials as soon as it knows where the other is, so two connections may come to be; the hub keeps the
 //! one that the backup dialled. Nothing here decides about the pair, and nothing of it waits for the journal: a sign
-//! of life is never behind anything else.
+//! of life is never behind anything else. Addresses come from the other side's file beside the record, from `broker.xml`,
+//! from the last link, and last from the discovery group.
 //!
 //! The port is open in every role, to anybody on the network. Until somebody has proved who he is, he costs one of
 //! few places, for a bounded time, and learns the names of pair and broker, nothing else.
 
 mod address;
 mod dialler;
+mod discovery;
+mod heard;
 mod hub;
 mod port;
 mod repeats;
@@ -32,8 +35,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use address::Address;
+pub(crate) use discovery::Group;
 pub(crate) use port::LinkPort;
 
+use discovery::Discovery;
 use hub::{Hub, Queued};
 
 /// How long the last messages may take to leave when the process ends.
@@ -57,6 +62,8 @@ pub(crate) struct LinkParts {
     pub lost_after_ms: u64,
     /// Where the other side listens, as far as `broker.xml` says.
     pub static_peers: Vec<Address>,
+    /// Where the other side announces itself while it is active, if `broker.xml` says so.
+    pub discovery: Option<Group>,
     /// Where this side listens.
     pub port: LinkPort,
 }
@@ -81,11 +88,18 @@ impl Link {
         let LinkParts {
             credentials,
             static_peers,
+            discovery,
             port,
             ..
         } = &parts;
-        let (credentials, static_peers) = (credentials.clone(), static_peers.clone());
-        let own_address = port.address().clone();
+        let credentials = credentials.clone();
+        let discovery = discovery.clone();
+        let addresses = dialler::Addresses {
+            own: port.address().clone(),
+            peer_file: knowledge.peer,
+            static_peers: static_peers.clone(),
+            discovery: discovery.map(|group| Discovery::new(group, port.ip())),
+        };
         let (inputs, receiver) = mpsc::unbounded_channel();
         let tasks = TaskTracker::new();
         let (hub, listener) = Hub::new(parts, knowledge.pair.clone(), inputs, tasks.clone());
@@ -100,15 +114,7 @@ impl Link {
             starting.set_key(key);
             let tasks = starting.tasks().clone();
             tasks.spawn(port::accept(Arc::clone(&starting), listener));
-            tasks.spawn(dialler::run(
-                starting,
-                dialler::Addresses {
-                    own: own_address,
-                    peer_file: knowledge.peer,
-                    static_peers,
-                },
-                knowledge.pair,
-            ));
+            tasks.spawn(dialler::run(starting, addresses, knowledge.pair));
         });
         (Self { hub, tasks }, LinkInputs { receiver })
     }

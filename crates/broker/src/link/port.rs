@@ -1,6 +1,7 @@
 //! The port of the link, open in every role.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,11 @@ impl LinkPort {
     /// Where it is, as the other side is told.
     pub(crate) fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// What its host is on this machine.
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        self.listener.local_addr().ok().map(|local| local.ip())
     }
 
     pub(super) fn into_listener(self) -> TcpListener {

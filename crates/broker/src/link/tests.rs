@@ -2,12 +2,17 @@
 
 use std::time::{Duration, Instant};
 
+use broker_config::configuration::{BroadcastGroup, Connector};
 use link_protocol::{Connection, End, Event, Local, Reason, Settings, VERSIONS, Why};
 use pair::{Body, Term};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
+use super::discovery::tests::Medium;
 use super::*;
+use crate::broadcast;
+use crate::core::Topology;
 
 const BEAT_MS: u64 = 200;
 const LOST_AFTER_MS: u64 = 1_600;
@@ -36,6 +41,16 @@ impl Broker {
     }
 
     fn on(port: LinkPort, side: Side, inc: u8, password: &str) -> Self {
+        Self::listening(port, side, inc, password, None)
+    }
+
+    fn listening(
+        port: LinkPort,
+        side: Side,
+        inc: u8,
+        password: &str,
+        discovery: Option<Group>,
+    ) -> Self {
         let address = port.address().clone();
         let inc = Incarnation([inc; 16]);
         let (peer, known_peer) = watch::channel(None);
@@ -53,6 +68,7 @@ impl Broker {
                 beat_ms: BEAT_MS,
                 lost_after_ms: LOST_AFTER_MS,
                 static_peers: Vec::new(),
+                discovery,
                 port,
             },
             LinkKnowledge {
@@ -240,6 +256,46 @@ async fn a_restarted_peer_replaces_the_one_that_was() {
     primary.is_up_with(backup.inc).await;
     backup.is_up_with(primary.inc).await;
     talk(&mut primary, &mut backup).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_side_that_knows_no_address_is_linked_by_what_the_active_announces() {
+    let medium = Medium::new();
+    let password = "clusterPassword";
+    let mut primary = Broker::start(Side::Primary, 1).await;
+    let port = LinkPort::open("127.0.0.1", 0).await.unwrap();
+    let group = medium.heard_by("127.0.0.1", port.address().port + 1);
+    let mut backup = Broker::listening(port, Side::Backup, 2, password, Some(group));
+    backup.trouble("is not known yet").await;
+
+    let announces = |node_id: &str, port: u16| {
+        let mut configuration = broker_config::Configuration::new("orders");
+        configuration.connectors = vec![Connector::new("own", "127.0.0.1", port)];
+        configuration.broadcast_groups = vec![BroadcastGroup {
+            name: "bg".to_owned(),
+            group: medium.group(),
+            broadcast_period_ms: BEAT_MS,
+            connector_refs: vec!["own".to_owned()],
+        }];
+        let group = broadcast::Group::all(&configuration).remove(0);
+        let topology = Topology {
+            node_id: node_id.to_owned(),
+            ..Topology::default()
+        };
+        let (told, topology) = watch::channel(topology);
+        let stop = CancellationToken::new();
+        tokio::spawn(broadcast::announce(group, topology, stop.clone()));
+        (told, stop)
+    };
+    // Another pair in the same group.
+    let other = announces("another node", primary.address.port + 1);
+    backup.is_quiet().await;
+    let own = announces(PAIR, primary.address.port + 1);
+    primary.is_up_with(backup.inc).await;
+    backup.is_up_with(primary.inc).await;
+    talk(&mut primary, &mut backup).await;
+    own.1.cancel();
+    other.1.cancel();
 }
 
 #[tokio::test(flavor = "multi_thread")]
