@@ -150,6 +150,9 @@ impl DirectoryArbiter {
             return Ok(Outcome::Conflict);
         };
         if self.versions()?.last() != Some(&base) {
+            // What is concluded from it (an earlier try of this side may be the one that won) must outlive
+            // the file server.
+            sync_dir(&self.dir)?;
             return Ok(Outcome::Conflict);
         }
         let version = base + 1;

@@ -39,6 +39,8 @@ pub struct Timers {
     pub handover_ms: u64,
     /// How long a request to hand over waits after the other side did not take.
     pub unused_handover_ms: u64,
+    /// A term that ends within this time after it was handed over ended soon.
+    pub quick_end_ms: u64,
     /// First wait before a returned primary asks again after a handover it did not use; doubles.
     pub ask_again_ms: u64,
     /// The longest such wait.
@@ -75,6 +77,7 @@ impl Default for Timers {
             probe_heard_ms: 1_000,
             handover_ms: 2_000,
             unused_handover_ms: 5_000,
+            quick_end_ms: 60_000,
             ask_again_ms: 10_000,
             ask_again_max_ms: 60_000,
             retry_ms: 50,

@@ -49,7 +49,9 @@ pub(crate) fn log(side: Side, notice: &Notice) {
 
 /// Logs that a standby has settled, once for each time it does.
 pub(crate) fn log_standby(side: Side, view: &View) {
-    let (Waiting::HolderEnds { holder } | Waiting::HolderLost { holder, .. }) = &view.waiting
+    let (Waiting::HolderEnds { holder }
+    | Waiting::HolderLost { holder, .. }
+    | Waiting::HolderSilent { holder, .. }) = &view.waiting
     else {
         return;
     };

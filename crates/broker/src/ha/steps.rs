@@ -26,6 +26,9 @@ use crate::instance::ClientPort;
 /// finished then was not acknowledged.
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
+/// How long the side file may take to be written.
+const SIDE_FILE_LIMIT: Duration = Duration::from_millis(500);
+
 /// What the lane works with for the life of the process.
 pub(crate) struct StepsParts {
     /// The journal's folder.
@@ -129,7 +132,7 @@ impl Steps {
         match action {
             Action::InspectStore => {
                 let store = self.parts.store.clone();
-                let newest = blocking(move || store.newest_epoch()).await;
+                let newest = bounded(move || store.newest_epoch()).await;
                 Some(Input::StoreInspected(
                     newest.map(|newest_epoch| StoreFacts { newest_epoch }),
                 ))
@@ -141,21 +144,21 @@ impl Steps {
             }
             Action::CreateTermFile { term } => {
                 let dir = self.parts.store.dir().to_owned();
-                let created = blocking(move || TermFile::create(&dir, term)).await;
+                let created = bounded(move || TermFile::create(&dir, term)).await;
                 let result = created.map(|file| self.term_file = Some(file));
                 Some(Input::TermFileCreated { term, result })
             }
             Action::DeleteTermFile { term } => {
                 self.term_file = None;
                 let dir = self.parts.store.dir().to_owned();
-                if let Err(error) = blocking(move || TermFile::delete(&dir, term)).await {
+                if let Err(error) = bounded(move || TermFile::delete(&dir, term)).await {
                     warn!("an unused term file stays: {error}");
                 }
                 None
             }
             Action::Fence { term, terms } => {
                 let dir = self.parts.store.dir().to_owned();
-                let result = blocking(move || {
+                let result = bounded(move || {
                     for replaced in terms {
                         TermFile::fence(&dir, replaced)?;
                     }
@@ -171,7 +174,10 @@ impl Steps {
                     ..self.parts.engine.clone()
                 };
                 let ahead = self.ahead.take().await;
-                let result = blocking(move || store.load(&config, at_least, ahead)).await;
+                let progress = Arc::new(AtomicU64::new(0));
+                let read = Arc::clone(&progress);
+                let load = blocking(move || store.load(&config, at_least, ahead, &read));
+                let result = stall::while_it_goes_on(load, &progress).await;
                 let result = result.map(|loaded| self.loaded = Some(loaded));
                 Some(Input::HistoryLoaded { term, result })
             }
@@ -181,7 +187,7 @@ impl Steps {
                     return Some(Input::Sealed { term, result });
                 };
                 let store = self.parts.store.clone();
-                let sealed = blocking(move || store.seal(term, &loaded).map(|()| loaded)).await;
+                let sealed = bounded(move || store.seal(term, &loaded).map(|()| loaded)).await;
                 let result = sealed.map(|loaded| self.loaded = Some(loaded));
                 Some(Input::Sealed { term, result })
             }
@@ -210,7 +216,15 @@ impl Steps {
                 Some(Input::Drained { term })
             }
             Action::CloseTermFile { term } => {
-                self.term_file = None;
+                // Closing a file of a network disk may wait for its server.
+                if let Some(file) = self.term_file.take()
+                    && let Err(error) = bounded(move || Ok::<(), String>(drop(file))).await
+                {
+                    warn!(
+                        "the term file of epoch {} is not closed yet: {error}",
+                        term.epoch
+                    );
+                }
                 Some(Input::TermClosed { term })
             }
             Action::DropState { term } => {
@@ -254,7 +268,10 @@ impl Steps {
         let file = self.parts.side_file.clone().leaving(leaving);
         let file = file.draining(draining);
         let connector = file.connector();
-        match blocking(move || arbiter.write_side(side, &file)).await {
+        // Only hints for the other side: a folder that hangs must not keep a drain or a stop waiting.
+        let written = blocking(move || arbiter.write_side(side, &file));
+        let written = tokio::time::timeout(SIDE_FILE_LIMIT, written).await;
+        match written.unwrap_or_else(|_| Err("its folder does not answer".to_owned())) {
             Ok(()) if leaving || draining.is_some() => {}
             Ok(()) => match side {
                 Side::Primary => info!("left connector {connector} for the backup"),
@@ -305,7 +322,7 @@ impl Steps {
             }
         };
         let store = self.parts.store.clone();
-        let writer = Arc::new(blocking(move || store.start_term(term, on_event)).await?);
+        let writer = Arc::new(bounded(move || store.start_term(term, on_event)).await?);
         tokio::spawn(stall::watch(
             term,
             Arc::downgrade(&writer),
@@ -367,6 +384,24 @@ fn mark_of(mark: arbiter::Mark) -> Mark {
         arbiter::Mark::Fenced => Mark::Fenced,
         arbiter::Mark::Missing => Mark::Missing,
     }
+}
+
+/// As [`blocking`], given up after a time in which every store answers that still works: the pair must not be without
+/// service for as long as a server is away.
+async fn bounded<T, E>(work: impl FnOnce() -> Result<T, E> + Send + 'static) -> Result<T, String>
+where
+    T: Send + 'static,
+    E: std::fmt::Display + Send + 'static,
+{
+    let limit = stall::STALL_AFTER;
+    tokio::time::timeout(limit, blocking(work))
+        .await
+        .unwrap_or_else(|_| {
+            Err(format!(
+                "the store has not answered for {} s: is it cut off?",
+                limit.as_secs()
+            ))
+        })
 }
 
 /// Runs what may block on the store beside the runtime's own threads.

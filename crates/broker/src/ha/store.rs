@@ -1,6 +1,7 @@
 //! The shared store as a term sees it: what earlier terms left, the own seal, the own journal.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
@@ -93,10 +94,11 @@ impl Store {
         config: &EngineConfig,
         at_least: Option<(Term, u64)>,
         ahead: Option<Reading>,
+        progress: &AtomicU64,
     ) -> Result<Loaded, String> {
         let started = std::time::Instant::now();
         let already = ahead.as_ref().map_or(0, |reading| reading.entries);
-        let ahead = ahead.and_then(|reading| finish_reading(reading, config.epoch));
+        let ahead = ahead.and_then(|reading| finish_reading(reading, config.epoch, progress));
         let used = ahead.as_ref().map_or(0, |_| already);
         let mut ahead = ahead;
         let Contents {
@@ -106,7 +108,9 @@ impl Store {
         } = loop {
             let contents = match ahead.take() {
                 Some(contents) => contents,
-                None => self.read(config.clone(), |_| {})?,
+                None => self.read(config.clone(), |_| {
+                    progress.fetch_add(1, Ordering::Relaxed);
+                })?,
             };
             let Some(missing) = missing(contents.history.end(), at_least) else {
                 break contents;
@@ -221,7 +225,7 @@ impl Store {
 }
 
 /// Reads the rest of what was read ahead, for a term of this epoch; nothing if it is of no use.
-fn finish_reading(reading: Reading, epoch: u64) -> Option<Contents> {
+fn finish_reading(reading: Reading, epoch: u64, progress: &AtomicU64) -> Option<Contents> {
     let Reading {
         ahead,
         mut engine,
@@ -231,6 +235,7 @@ fn finish_reading(reading: Reading, epoch: u64) -> Option<Contents> {
     let mut refused = None;
     let finished = ahead.finish(|entry| {
         entries += 1;
+        progress.fetch_add(1, Ordering::Relaxed);
         if refused.is_none() {
             refused = recover(&mut engine, entry).err();
         }

@@ -12,6 +12,8 @@ use super::{
 };
 use crate::{Term, Wanted};
 
+use super::taking::FREE_QUICK_ENDS;
+
 impl Machine {
     pub(super) fn step_serving(&mut self, term: Term, gap: Gap, work: &Work) -> bool {
         self.waiting = match work {
@@ -171,11 +173,16 @@ impl Machine {
         }
         if now_ms < self.handover.not_before_ms {
             return Objection::NotYet {
-                reason: format!("the {} did not use a handover just now", wanted.to),
+                reason: if self.handover.quick_ends > FREE_QUICK_ENDS {
+                    format!("the {} ended soon after each handover", wanted.to)
+                } else {
+                    format!("the {} did not use a handover just now", wanted.to)
+                },
                 until_ms: Some(self.handover.not_before_ms),
             };
         }
-        if self.own_term().is_some_and(|term| self.has_member(term)) {
+        let term = self.own_term();
+        if term.is_some_and(|term| self.has_live_member(term)) {
             return Objection::None;
         }
         // A hint for the words alone.
@@ -183,9 +190,14 @@ impl Machine {
             .peer
             .as_ref()
             .is_some_and(|peer| peer.alive && !peer.leaving);
-        let state = if runs { "in sync yet" } else { "running" };
+        let is_member = term.is_some_and(|term| self.has_member(term));
+        let state = match (runs, is_member) {
+            (true, true) => "is silent",
+            (true, false) => "is not in sync yet",
+            (false, _) => "is not running",
+        };
         Objection::NotYet {
-            reason: format!("the {} is not {state}", wanted.to),
+            reason: format!("the {} {state}", wanted.to),
             until_ms: None,
         }
     }

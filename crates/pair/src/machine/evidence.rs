@@ -39,6 +39,9 @@ pub(super) struct Evidence {
     free_after_beat: u64,
     /// The lock was free while its holder lived.
     broken: bool,
+    broken_noticed: bool,
+    /// When the store last answered.
+    answered_ms: Option<u64>,
     /// A notice about it was given.
     noticed: bool,
     /// Whether any holder's lock was ever refused: this process has met a living active.
@@ -66,6 +69,7 @@ impl Evidence {
             self.holding = Holding::Unknown;
             self.refused_ms = None;
             self.broken = false;
+            self.broken_noticed = false;
             self.noticed = false;
             self.look_closely(now_ms, timers);
         }
@@ -130,6 +134,16 @@ impl Evidence {
             || (same_kernel && self.self_test == Some(true))
     }
 
+    /// Whether a notice that the locks do not work is due; true once, where this process has seen it.
+    pub(super) fn notice_broken_once(&mut self) -> bool {
+        self.broken && !std::mem::replace(&mut self.broken_noticed, true)
+    }
+
+    /// When the store last answered a test of a lock, whatever it said.
+    pub(super) fn answered_ms(&self) -> Option<u64> {
+        self.answered_ms
+    }
+
     /// Whether a notice about this term's lock is due; true once.
     pub(super) fn notice_once(&mut self) -> bool {
         !std::mem::replace(&mut self.noticed, true)
@@ -179,6 +193,9 @@ impl Evidence {
         sent: u64,
     ) {
         self.probing = false;
+        if !matches!(lock, LockState::Failed(_)) {
+            self.answered_ms = Some(now_ms);
+        }
         if matches!(lock, LockState::Held) {
             self.met_active = true;
         }

@@ -194,6 +194,9 @@ impl Machine {
         if !self.breaks(BrokenRule::AdmitsBeforeGate) {
             self.consent.admitting = Some(peer);
         }
+        // The driver hears of it before the arbiter does: were this process to hang in between, its gate
+        // would be open for ever.
+        self.pass_gate(term);
         let wid = self.next_wid();
         let next = newest
             .record
@@ -235,9 +238,11 @@ impl Machine {
         }
     }
 
-    /// An admission is settled.
+    /// An admission is settled. Where no record is to be seen it may have been in the one that is lost.
     pub(super) fn admission_settled(&mut self, won: bool) {
-        self.consent.admitting = None;
+        if won || self.newest.state == RecordState::Good {
+            self.consent.admitting = None;
+        }
         if won {
             let side = self.config.side.other();
             self.notice(Notice::Admitted { side });
@@ -247,6 +252,17 @@ impl Machine {
     /// Whether the other side's process may take over: it is a member.
     pub(super) fn has_member(&self, term: Term) -> bool {
         !self.other_members(term).is_empty()
+    }
+
+    /// Whether a member was heard just now, and is not about to end.
+    pub(super) fn has_live_member(&self, term: Term) -> bool {
+        let timers = &self.config.timers;
+        self.other_members(term).iter().any(|member| {
+            member
+                .id
+                .parse()
+                .is_ok_and(|inc| self.contact.is_live(inc, self.now.mono_ms, timers))
+        })
     }
 
     /// A holder with a member may write a missing record again only when that member says that it

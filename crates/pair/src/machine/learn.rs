@@ -202,6 +202,10 @@ impl Machine {
         let other_term = found.record.term().filter(|term| term.inc != own_inc);
         self.evidence
             .look_at(other_term, now_ms, &self.config.timers);
+        // An admission that was not settled by a lost record is settled by one that is there.
+        if self.lane.unsettled() != Some(Purpose::Admit) {
+            self.consent.admitting = None;
+        }
         self.newest.record = Some(found);
         self.newest.state = RecordState::Good;
         self.newest.older = None;

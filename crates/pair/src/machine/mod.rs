@@ -241,6 +241,8 @@ struct Handover {
     let_go: Option<LetGo>,
     /// The other side did not take over; until then requests wait.
     not_before_ms: u64,
+    /// How often, one after the other, the other side's term ended soon after it was handed over.
+    quick_ends: u32,
     /// The waiting request that people were told of.
     noticed: Option<String>,
 }

@@ -3,7 +3,7 @@
 use super::evidence::Holding;
 use super::verdict::Verdict;
 use super::{Action, Attempt, ExitReason, Machine, Notice, Phase, Ports, RecordState, Waiting};
-use crate::{Cause, LockPolicy, Record, Term};
+use crate::{Cause, LockPolicy, Locks, Record, Term};
 
 impl Machine {
     pub(super) fn step_standby(&mut self) -> bool {
@@ -30,6 +30,7 @@ impl Machine {
                     return self.attempt(cause, gap_from_ms);
                 }
                 self.lane.read_soon(self.now.mono_ms);
+                self.waiting = Waiting::OwnTakeover(cause);
                 if self.lane.lost() || self.known_until(self.lane.answered_ms()).is_none() {
                     self.waiting = Waiting::Arbiter;
                 }
@@ -56,14 +57,27 @@ impl Machine {
         self.wake(Some(until_ms));
         if matches!(
             waiting,
-            Waiting::HolderEnds { .. } | Waiting::HolderLost { .. }
+            Waiting::HolderEnds { .. } | Waiting::HolderLost { .. } | Waiting::HolderSilent { .. }
         ) {
             let Some(until_ms) = self.known_until(self.active_seen_ms()) else {
                 return Waiting::Locks;
             };
             self.wake(Some(until_ms));
+            // The active's word says nothing about this side's way to the store.
+            let Some(until_ms) = self.known_until(self.store_seen_ms()) else {
+                return Waiting::Locks;
+            };
+            self.wake(Some(until_ms));
         }
         waiting
+    }
+
+    /// When the store last answered this side. A lock that is known to be free is not tested again.
+    fn store_seen_ms(&self) -> Option<u64> {
+        match self.evidence.holding() {
+            Holding::Free { .. } => Some(self.now.mono_ms),
+            Holding::Unknown | Holding::Alive | Holding::Absent => self.evidence.answered_ms(),
+        }
     }
 
     /// When the recorded active was last seen alive: by its lock, or, where this side may take over
@@ -181,16 +195,24 @@ impl Machine {
         }
     }
 
+    /// Whether a lock that is free would be a proof here.
+    fn takes_over_by_lock(&self, record: &Record) -> bool {
+        self.evidence.holding() == Holding::Alive && record.locks != Some(Locks::Broken)
+    }
+
     /// Whether this side would take over when the active ends: the arbiter answers, it sees the
     /// active's lock refused or hears it as its member, and it could open its ports.
     pub(super) fn is_settled_standby(&self) -> bool {
         let follows = self.good_record().is_some_and(|newest| {
             newest.record.holder.is_some()
-                && (self.evidence.holding() == Holding::Alive || self.is_member(&newest.record))
+                && (self.takes_over_by_lock(&newest.record) || self.is_member(&newest.record))
         });
+        let can_make_its_file = self.retry_take_ms <= self.now.mono_ms;
         self.phase == Phase::Standby
             && self.ports == Ports::Reserved
             && follows
+            && can_make_its_file
+            && self.known_until(self.store_seen_ms()).is_some()
             && self.known_until(self.lane.answered_ms()).is_some()
             && self.known_until(self.active_seen_ms()).is_some()
     }

@@ -11,9 +11,14 @@ use super::lane::Purpose;
 use super::verdict::Verdict;
 use super::{
     Action, Attempt, Consent, Damping, ExitReason, Gap, Machine, Notice, Phase, Preparation,
-    SteppingDown, Waiting, Work,
+    RecordState, SteppingDown, Waiting, Work,
 };
 use crate::{Cause, Holder, Locks, Record, Taker, TakerPath, Term};
+
+/// Handovers whose taker may end soon before the next one waits.
+pub(super) const FREE_QUICK_ENDS: u32 = 3;
+/// The wait is at its longest long before.
+const MAX_DOUBLINGS: u32 = 6;
 
 impl Machine {
     pub(super) fn step_attempting(
@@ -122,6 +127,7 @@ impl Machine {
         let replaced = unfenced.last().copied();
         self.consent = Consent::default();
         self.damping = Damping::default();
+        self.note_quick_end(replaced);
         self.handover.let_go = None;
         self.handover.noticed = None;
         self.asking.asked = None;
@@ -137,6 +143,27 @@ impl Machine {
             stage,
         });
         self.push_preparation(term, stage);
+    }
+
+    /// A side that ends soon after each handover must not interrupt the service for ever: this memory
+    /// is not its own, which ends with it.
+    fn note_quick_end(&mut self, replaced: Option<Term>) {
+        let timers = self.config.timers;
+        let now_ms = self.now.mono_ms;
+        let Some(let_go) = self.handover.let_go else {
+            return;
+        };
+        let was_taken = replaced.is_some_and(|term| term.epoch == let_go.term.epoch + 1);
+        let is_quick = now_ms < let_go.until_ms + timers.quick_end_ms;
+        if !was_taken || !is_quick {
+            self.handover.quick_ends = 0;
+            return;
+        }
+        self.handover.quick_ends += 1;
+        if let Some(more) = self.handover.quick_ends.checked_sub(FREE_QUICK_ENDS + 1) {
+            let wait_ms = timers.unused_handover_ms << more.min(MAX_DOUBLINGS);
+            self.handover.not_before_ms = now_ms + wait_ms.min(timers.ask_again_max_ms);
+        }
     }
 
     /// The next step of the preparation.
@@ -211,6 +238,16 @@ impl Machine {
         self.waiting = Waiting::Consent {
             side: self.config.side.other(),
         };
+        let since_ms = self.consent.gating_ms.unwrap_or(self.now.mono_ms);
+        let until_ms = since_ms + self.config.timers.hold_close_ms;
+        if self.newest.state != RecordState::Good {
+            // The member may have died with the record: without this term, whoever lives may make it again.
+            if self.now.mono_ms >= until_ms {
+                self.step_down(term, "its record is lost and its member does not answer");
+                return true;
+            }
+            self.wake(Some(until_ms));
+        }
         self.tend_members(term, false);
         false
     }

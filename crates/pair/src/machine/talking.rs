@@ -1,7 +1,7 @@
 //! What a side says over the link, and what it makes of what it hears.
 
 use super::broken::BrokenRule;
-use super::{Action, Machine, Phase};
+use super::{Action, Machine, Phase, Role};
 use crate::{Beat, Body, Incarnation, Locks, Message, Resign, Still, Term};
 
 impl Machine {
@@ -30,6 +30,8 @@ impl Machine {
                 // Only the holder itself can end its term.
                 if resign.term.inc == peer {
                     self.contact.resigned(resign, now_ms);
+                    let timers = self.config.timers;
+                    self.evidence.look_closely(now_ms, &timers);
                     self.lane.read_soon(now_ms);
                 }
             }
@@ -138,12 +140,25 @@ impl Machine {
         Beat {
             n: self.contact.sent(),
             echo: self.contact.echo(),
-            role: self.role(),
+            role: self.role_said(),
             term: own.or(followed),
             ask_ms: asks.then_some(self.now.mono_ms),
             head: own.map_or(0, |_| self.consent.head()),
             record_version: self.newest.record.as_ref().map_or(0, |it| it.version),
             locks: self.locks_seen(),
+        }
+    }
+
+    /// A side that still drops a term is no standby yet: it could not take over.
+    fn role_said(&self) -> Role {
+        match self.phase {
+            Phase::SteppingDown { .. } => Role::Handing,
+            Phase::Standby
+            | Phase::Attempting { .. }
+            | Phase::Preparing { .. }
+            | Phase::Serving { .. }
+            | Phase::Handing { .. }
+            | Phase::Stopped => self.role(),
         }
     }
 

@@ -148,11 +148,17 @@ impl Machine {
             }
             (Verdict::Wait { waiting, until_ms }, Some(silent_ms)) => {
                 let timers = self.config.timers;
-                let waiting = if let Waiting::HolderEnds { holder } = waiting {
-                    Waiting::HolderLost {
-                        holder,
-                        silence_ms: timers.lost_after_ms + timers.grace_ms,
-                    }
+                let silence_ms = timers.lost_after_ms + timers.grace_ms;
+                let by_lock = matches!(waiting, Waiting::HolderEnds { .. });
+                let by_silence_alone = matches!(
+                    waiting,
+                    Waiting::BrokenLocks | Waiting::AbsentTermFile | Waiting::UnprovenLock
+                );
+                let holder = holder.side;
+                let waiting = if by_lock {
+                    Waiting::HolderLost { holder, silence_ms }
+                } else if by_silence_alone {
+                    Waiting::HolderSilent { holder, silence_ms }
                 } else {
                     waiting
                 };
@@ -168,6 +174,10 @@ impl Machine {
     /// it is the new holder's member from the first moment.
     fn verdict_on_resigned(&self, record: &Record, holder: &Holder) -> Option<Verdict> {
         let since_ms = self.contact.resigned_ms(record.term()?)?;
+        let is_free = matches!(self.evidence.holding(), Holding::Free { .. });
+        if self.config.lock == LockPolicy::Storage && !is_free {
+            return None;
+        }
         let wanted = record
             .wanted_now()
             .is_some_and(|wanted| wanted.to == self.config.side);
@@ -234,8 +244,11 @@ impl Machine {
                 gap_from_ms: None,
             };
         }
+        let is_broken = record.locks == Some(Locks::Broken) || self.evidence.is_broken();
         let since_ms = match self.evidence.holding() {
             Holding::Unknown => return wait(Waiting::FirstLook),
+            // That it is refused today does not make a free one a proof tomorrow.
+            Holding::Alive if is_broken => return wait(Waiting::BrokenLocks),
             Holding::Alive => {
                 return wait(Waiting::HolderEnds {
                     holder: holder.side,
@@ -249,10 +262,8 @@ impl Machine {
                 }
                 return wait(Waiting::AbsentTermFile);
             }
-            Holding::Free { .. }
-                if record.locks == Some(Locks::Broken) || self.evidence.is_broken() =>
-            {
-                if self.evidence.is_broken() && self.evidence.notice_once() {
+            Holding::Free { .. } if is_broken => {
+                if self.evidence.notice_broken_once() {
                     self.notice(Notice::LocksBroken);
                 }
                 return wait(Waiting::BrokenLocks);

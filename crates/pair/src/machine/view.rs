@@ -140,6 +140,13 @@ pub enum Waiting {
         /// Silence until it takes over, in milliseconds.
         silence_ms: u64,
     },
+    /// The active's silence alone: locks prove nothing here, and this side is a member of `in_sync`.
+    HolderSilent {
+        /// The active's side.
+        holder: Side,
+        /// Silence until it takes over, in milliseconds.
+        silence_ms: u64,
+    },
     /// The other side's promise, or its removal from the record; until then nothing is answered.
     Consent {
         /// The other side.
@@ -209,6 +216,11 @@ impl fmt::Display for Waiting {
             Self::HolderLost { silence_ms, .. } => write!(
                 f,
                 "takes over when the active's process ends or is silent for {silence_ms} ms"
+            ),
+            Self::HolderSilent { silence_ms, .. } => write!(
+                f,
+                "takes over when the active is silent for {silence_ms} ms; its lock proves nothing \
+                 here"
             ),
             Self::Consent { side } => write!(
                 f,
