@@ -153,9 +153,7 @@ fn prove(world: &mut World, plan: &Plan) {
         world.ledger.violated(what);
     }
     let both = SIDES.map(|side| world.newest(side).map(Process::inc));
-    // After a record went back, a standby that knows a newer one stays out until the epoch has passed
-    // that, or a person starts it anew.
-    if plan.gone.is_none() && !plan.loses_records {
+    if plan.gone.is_none() {
         for (side, inc) in SIDES.into_iter().zip(both) {
             let member = inc.map(|inc| Member::process(side, inc));
             if !member.is_some_and(|member| members(world).contains(&member)) {

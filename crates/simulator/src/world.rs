@@ -164,6 +164,8 @@ pub(crate) struct World {
     queue: Queue,
 }
 
+/// The longest that a process pauses between two of its actions: beyond a promise and a silence.
+const MAX_PAUSE_MS: u64 = 2_000;
 /// A seed that starts more processes than have names starts no more.
 const MAX_PROCESSES: usize = 250;
 
@@ -406,8 +408,13 @@ impl World {
             if self.chance.one_in(self.nature.dies_in) {
                 self.kill(id);
             } else if self.chance.one_in(self.nature.pauses_in) {
-                let for_ms = self.chance.below(2_000);
-                self.freeze(id, for_ms);
+                let for_ms = self.chance.below(MAX_PAUSE_MS);
+                // Of a driver that hangs the rest goes on: what it may deliver it delivers.
+                if self.chance.percent(50) {
+                    self.stall(id, for_ms);
+                } else {
+                    self.freeze(id, for_ms);
+                }
             }
         }
         self.check_ports(id);

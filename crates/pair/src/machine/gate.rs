@@ -193,6 +193,9 @@ impl Machine {
         // In the gate first; it stays there until this write is settled (rule 9).
         if !self.breaks(BrokenRule::AdmitsBeforeGate) {
             self.consent.admitting = Some(peer);
+            // What depends on no entry leaves until this promise ends and no longer; the driver is told
+            // so before it sends the write, after which it may hang.
+            self.pass_gate(term);
         }
         // The driver hears of it before the arbiter does: were this process to hang in between, its gate
         // would be open for ever.
