@@ -197,9 +197,6 @@ impl Machine {
             // so before it sends the write, after which it may hang.
             self.pass_gate(term);
         }
-        // The driver hears of it before the arbiter does: were this process to hang in between, its gate
-        // would be open for ever.
-        self.pass_gate(term);
         let wid = self.next_wid();
         let next = newest
             .record
