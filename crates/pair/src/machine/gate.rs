@@ -240,6 +240,10 @@ impl Machine {
 
     /// An admission is settled.
     pub(super) fn admission_settled(&mut self, won: bool) {
+        if !won && self.newest.state != RecordState::Good {
+            // A record that is lost may have had it: it stays in the gate until one is there again.
+            return;
+        }
         self.consent.admitting = None;
         if won {
             let side = self.config.side.other();

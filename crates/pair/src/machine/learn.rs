@@ -203,6 +203,10 @@ impl Machine {
         self.evidence
             .look_at(other_term, now_ms, &self.config.timers);
         self.newest.record = Some(found);
+        if self.newest.state != RecordState::Good && self.lane.unsettled() != Some(Purpose::Admit) {
+            // While the record was lost nothing could be said of an admission; this one says it.
+            self.consent.admitting = None;
+        }
         self.newest.state = RecordState::Good;
         self.newest.older = None;
         self.newest.noticed = false;
