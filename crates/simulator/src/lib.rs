@@ -18,6 +18,7 @@ mod arbiter;
 mod chance;
 mod clients;
 mod clock;
+mod directed;
 mod disk;
 mod faults;
 mod ledger;
@@ -32,6 +33,7 @@ mod store;
 mod tally;
 mod world;
 
+pub use directed::Situation;
 pub use options::{Mutation, Options};
 pub use plan::Fault;
 pub use script::transcript;
