@@ -19,6 +19,7 @@ mod chance;
 mod clients;
 mod clock;
 mod directed;
+mod directory;
 mod disk;
 mod faults;
 mod ledger;
@@ -34,6 +35,7 @@ mod tally;
 mod world;
 
 pub use directed::Situation;
+pub use directory::{DirectoryOutcome, DirectoryRule, directory};
 pub use options::{Mutation, Options};
 pub use plan::Fault;
 pub use script::transcript;
