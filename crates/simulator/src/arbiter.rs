@@ -63,6 +63,9 @@ impl World {
                 && (std::mem::take(&mut self.arbiter.mute_once) || self.chance.percent(5)));
         let lost = || "no answer".to_owned();
         let answer = match behaviour {
+            Behaviour::WritesHang if is_write => {
+                return self.effect(id, 100, Effect::Arbiter(action));
+            }
             Behaviour::Hangs => {
                 return self.effect(id, 100, Effect::Arbiter(action));
             }
@@ -91,7 +94,7 @@ impl World {
                 }
                 Input::CasDone(if mute { CasDone::Unknown(lost()) } else { done })
             }
-            Behaviour::Answers | Behaviour::Mute | Behaviour::Full => {
+            Behaviour::Answers | Behaviour::Mute | Behaviour::Full | Behaviour::WritesHang => {
                 self.read_side_file(id);
                 let found = self.arbiter.record.clone().map(Box::new);
                 Input::RecordRead(found.map_or(RecordRead::Missing, RecordRead::Found))

@@ -174,24 +174,7 @@ impl World {
                 };
                 Some(Input::Sealed { term, result })
             }
-            Action::StartTerm { term } => {
-                let process = self.process(id);
-                process.term = Some(term);
-                process.written = 1;
-                process.unsynced = 0;
-                process.released = 0;
-                self.store.write(term, 1);
-                if self.breaks(Mutation::StartUnsynced) {
-                    let result = Ok(self.mark(term));
-                    return self.step_done(id, Some(Input::TermStarted { term, result }));
-                }
-                let sync = Effect::Sync {
-                    term,
-                    entries: 1,
-                    start: true,
-                };
-                return self.effect(id, in_ms, sync);
-            }
+            Action::StartTerm { term } => return self.start_term(id, in_ms, term),
             Action::OpenPorts { term } => {
                 let process = self.process(id);
                 process.open = !process
@@ -218,6 +201,27 @@ impl World {
             other => panic!("{other:?} is no step"),
         };
         self.step_done(id, answer);
+    }
+
+    fn start_term(&mut self, id: u8, in_ms: u64, term: Term) {
+        // Its first, unless a rule is broken.
+        let entries = self.store.durable(term) + 1;
+        let process = self.process(id);
+        process.term = Some(term);
+        process.written = entries;
+        process.unsynced = 0;
+        process.released = 0;
+        self.store.write(term, entries);
+        if self.breaks(Mutation::StartUnsynced) {
+            let result = Ok(self.mark(term));
+            return self.step_done(id, Some(Input::TermStarted { term, result }));
+        }
+        let sync = Effect::Sync {
+            term,
+            entries,
+            start: true,
+        };
+        self.effect(id, in_ms, sync);
     }
 
     /// What a step does to the store without its process, which is not told: it may have died.
@@ -313,6 +317,7 @@ impl World {
             let mut lower: Vec<Term> = lower.filter(|lower| !terms.contains(lower)).collect();
             terms.append(&mut lower);
         }
+        let in_ms = self.stops_before_marking(id).unwrap_or(in_ms);
         self.effect(id, in_ms, Effect::Fence { term, terms });
     }
 

@@ -18,6 +18,8 @@ mod arbiter;
 mod chance;
 mod clients;
 mod clock;
+mod directed;
+mod directory;
 mod disk;
 mod faults;
 mod ledger;
@@ -32,6 +34,8 @@ mod store;
 mod tally;
 mod world;
 
+pub use directed::Situation;
+pub use directory::{DirectoryOutcome, DirectoryRule, directory};
 pub use options::{Mutation, Options};
 pub use plan::Fault;
 pub use script::transcript;

@@ -12,11 +12,12 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use simulator::{Options, Tally, run};
+use simulator::{Options, Situation, Tally, run};
 
 const USAGE: &str = "\
-usage: cargo xtask sim [--seeds N] [--from M] [--without-marks]
-       cargo xtask sim --seed S [--without-marks]
+usage: cargo xtask sim [--seeds N] [--from M] [--without-marks] [--situation NAME]
+       cargo xtask sim --seed S [--without-marks] [--situation NAME]
+situations: hanging-takeover, hanging-handover, kept-twin, late-mark, dying-taker, lost-record
 ";
 
 /// Worlds that are made when nobody says how many: some minutes.
@@ -61,6 +62,7 @@ fn parse(arguments: &[String]) -> Option<Request> {
             "--seeds" => request.seeds = number()?,
             "--from" => request.from = number()?,
             "--seed" => request.story = Some(number()?),
+            "--situation" => request.options.situation = Some(Situation::named(words.next()?)?),
             "--without-marks" => request.options.fence_mark = false,
             _ => return None,
         }

@@ -2,6 +2,8 @@
 
 use pair::{BrokenRule, Failback};
 
+use crate::directed::Situation;
+
 /// A rule of the driver, the store or the machine that is broken on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
@@ -39,6 +41,8 @@ pub struct Options {
     /// Whether fence marks are seen. Where they are not, promises and locks must do alone, so they
     /// are not broken by faults either: locks are not lost, clocks and records do not go back.
     pub fence_mark: bool,
+    /// The one situation that the world brings, instead of random faults.
+    pub situation: Option<Situation>,
     /// Whether the story is kept.
     pub traced: bool,
 }
@@ -48,6 +52,7 @@ impl Default for Options {
         Self {
             broken: Vec::new(),
             fence_mark: true,
+            situation: None,
             traced: false,
         }
     }

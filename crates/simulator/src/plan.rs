@@ -3,6 +3,7 @@
 use pair::Side;
 
 use crate::chance::Chance;
+use crate::directed::Director;
 use crate::options::{Nature, Options, Setup};
 use crate::process::{Behaviour, Place, SIDES, index};
 use crate::world::World;
@@ -206,6 +207,13 @@ impl Plan {
             loses_records,
             gone: None,
         }
+    }
+
+    /// Leaves what goes wrong to a director.
+    pub(crate) fn direct(&mut self, director: &Director, options: &Options) {
+        self.nature = director.nature(self.nature, options.fence_mark);
+        self.setup = Director::setup();
+        self.loses_records = director.loses_records();
     }
 
     /// Lets something go wrong.

@@ -163,6 +163,9 @@ pub(crate) enum Behaviour {
     Mute,
     /// It does not come back with an answer, definite or not, until it does something else.
     Hangs,
+    /// It answers who reads; a write does not come back, and takes effect, once it does something
+    /// else.
+    WritesHang,
     /// Records are too large to be written.
     Full,
 }

@@ -3,9 +3,9 @@
 use crate::chance::Chance;
 use crate::options::{Nature, Options, Setup};
 use crate::process::{Behaviour, Place, SIDES, index};
-use crate::show::summary;
+use crate::show::{members, summary};
 use crate::world::World;
-use pair::{Failback, Incarnation, Locks, Mode, Record, Side, Term, Versioned, Wanted};
+use pair::{Failback, Incarnation, Locks, Mode, Record, Side, Term, Versioned, Wanted, WriteId};
 
 /// One script at work.
 struct Script {
@@ -105,6 +105,15 @@ impl Script {
                 world.store.delete(term.unwrap());
             }
             ["want", side, ..] => self.want(side.parse().unwrap(), words.get(2).copied()),
+            ["force", side] => {
+                let record = world.arbiter.record.clone().unwrap().record;
+                let wid = WriteId {
+                    inc: Incarnation([98; 16]),
+                    n: 1,
+                };
+                let at_ms = 1_000_000 + world.now_ms;
+                world.write_record(record.forced(side.parse().unwrap(), "a person", at_ms, wid));
+            }
             ["record", rest @ ..] => self.record(rest),
             _ => panic!("`{line}` is no command"),
         }
@@ -150,7 +159,12 @@ impl Script {
                 let newest = world.arbiter.record.clone();
                 world.log(|| match newest {
                     Some(newest) => {
-                        format!("record  {}: {}", newest.version, summary(&newest.record))
+                        let (record, version) = (&newest.record, newest.version);
+                        format!(
+                            "record  {version}: {}, {}",
+                            summary(record),
+                            members(record)
+                        )
                     }
                     None => "record  missing".to_owned(),
                 });

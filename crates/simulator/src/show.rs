@@ -1,7 +1,7 @@
 //! The story of a world, line by line.
 
 use crate::world::World;
-use pair::{Action, Body, Grant, Record, Term};
+use pair::{Action, Body, Grant, Incarnation, Locks, Record, Term};
 
 impl World {
     /// Adds what a side does to the story; what happens all the time is left out.
@@ -96,6 +96,23 @@ impl World {
 
 fn name(term: Term) -> String {
     format!("term.{}.p{}", term.epoch, term.inc.0[0])
+}
+
+/// Who is in sync in a record, and what is known of locks, beyond its summary.
+pub(crate) fn members(record: &Record) -> String {
+    let members = record.in_sync.iter();
+    let names: Vec<String> = members
+        .map(|member| match member.id.parse::<Incarnation>() {
+            Ok(inc) => format!("{} p{}", member.side, inc.0[0]),
+            Err(_) => format!("{} {}", member.side, member.id),
+        })
+        .collect();
+    let locks = match record.locks {
+        None => "",
+        Some(Locks::Seen) => ", locks seen",
+        Some(Locks::Broken) => ", locks broken",
+    };
+    format!("in sync [{}]{locks}", names.join(", "))
 }
 
 /// A record in a few words.

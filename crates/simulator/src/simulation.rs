@@ -3,6 +3,7 @@
 use pair::{Member, Mode, Record, Role, Side, Timers};
 
 use crate::chance::Chance;
+use crate::directed::Director;
 use crate::options::{Nature, Options, Setup};
 use crate::plan::Plan;
 use crate::process::{Behaviour, Process, SIDES};
@@ -55,10 +56,15 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     // Two sources, so that what a broken rule changes in the world does not change the plan.
     let mut chance = Chance::seeded(seed, 1);
     let mut plan = Plan::draw(&mut chance, options);
+    let mut director = options.situation.map(Director::new);
+    if let Some(director) = &director {
+        plan.direct(director, options);
+    }
     let luck = Chance::seeded(seed ^ 0x5eed, 1_500);
     let mut world = World::new(luck, plan.nature, options.clone());
     world.timers = timers();
-    world.write_record(Record::first("node", Mode::SharedStore));
+    let first = director.as_ref().map_or_else(first_record, Director::first);
+    world.write_record(first);
     for side in SIDES {
         plan.start(&mut world, side);
     }
@@ -74,14 +80,19 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
                 plan.start(&mut world, side);
             }
             // A taker dies between its takeover and its service.
-            if world.role(side) == Some(Role::Preparing) && chance.percent(plan.strikes) {
+            if director.is_none()
+                && world.role(side) == Some(Role::Preparing)
+                && chance.percent(plan.strikes)
+            {
                 let id = world.newest(side).map(|process| process.id);
                 if let Some(id) = id {
                     world.kill(id);
                 }
             }
         }
-        if chance.percent(plan.strikes) {
+        if let Some(director) = &mut director {
+            director.direct(&mut world, &mut chance);
+        } else if chance.percent(plan.strikes) {
             plan.strike(&mut world, &mut chance);
         }
     }
@@ -96,6 +107,10 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
         tally: world.tally,
         trace: world.trace.unwrap_or_default(),
     }
+}
+
+fn first_record() -> Record {
+    Record::first("node", Mode::SharedStore)
 }
 
 /// Ends the faults and gives the pair its time.
@@ -135,10 +150,13 @@ fn recover(world: &mut World, plan: &Plan) {
 fn is_a_persons(world: &World, plan: &Plan) -> bool {
     let record = world.arbiter.record.as_ref();
     let stopped = record.and_then(|newest| newest.record.stopped);
+    // Where a situation is directed the pair mends everything else itself.
+    let directed = world.options.situation.is_some();
     plan.loses_records
-        || !plan.nature.locks_work
-        || !plan.nature.strict
-        || (stopped.is_some() && stopped == plan.gone)
+        || (!directed
+            && (!plan.nature.locks_work
+                || !plan.nature.strict
+                || (stopped.is_some() && stopped == plan.gone)))
 }
 
 /// I7: an entry is acknowledged again, and both sides are members.

@@ -161,6 +161,8 @@ pub(crate) struct World {
     pub(crate) tally: Tally,
     /// Until when the arbiter is in trouble for both sides.
     pub(crate) troubled_until_ms: u64,
+    /// The side whose next takeover is its process' end.
+    pub(crate) doomed: Option<Side>,
     queue: Queue,
 }
 
@@ -193,6 +195,7 @@ impl World {
             side_files: [None, None],
             tally: Tally::default(),
             troubled_until_ms: 0,
+            doomed: None,
             queue: Queue::default(),
         }
     }
@@ -451,6 +454,7 @@ impl World {
                 self.check_handover(id, &notice);
                 self.check_takeover(id, &notice);
                 self.tally.note(&notice);
+                self.kill_the_doomed(id, &notice);
             }
             Action::Publish(view) => self.process(id).role = view.role,
             Action::DropState { .. } => self.process(id).drop_state(action),

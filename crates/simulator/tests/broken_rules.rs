@@ -4,7 +4,7 @@
 //! several of them.
 
 use pair::BrokenRule;
-use simulator::{Mutation, Options, run};
+use simulator::{Mutation, Options, Situation, run};
 
 /// How many worlds a broken rule may hide in.
 const SEEDS_TO_CATCH: u64 = 4_000;
@@ -13,7 +13,7 @@ const NEAR_HINT: u64 = 4;
 
 /// The rules, whether marks are seen, and a seed that found it. That one is only where the search
 /// begins: what changes the worlds moves it.
-const RULES: [(Mutation, bool, u64); 34] = [
+const RULES: [(Mutation, bool, u64); 33] = [
     (Mutation::GateBeforeSync, true, 60),
     (Mutation::GateBeforeSync, false, 58),
     (Mutation::GateWithoutMark, true, 0),
@@ -56,23 +56,71 @@ const RULES: [(Mutation, bool, u64); 34] = [
     (Mutation::Machine(BrokenRule::ConflictIsNo), true, 3),
     (Mutation::Machine(BrokenRule::NoRecheck), true, 468),
     (Mutation::Machine(BrokenRule::MemberNotInGate), false, 27),
-    (Mutation::Machine(BrokenRule::ServesBeforeGate), true, 1_416),
+    (Mutation::Machine(BrokenRule::ServesBeforeGate), true, 4_866),
     (Mutation::Machine(BrokenRule::IgnoresHigherEpoch), false, 26),
-    (Mutation::Machine(BrokenRule::BlindRewrite), false, 1_292),
     (Mutation::Machine(BrokenRule::ObeysStaleRequest), true, 7),
 ];
 
-/// The first world in which a broken rule is found, and what it found.
-fn caught(rule: Mutation, fence_mark: bool, hint: u64) -> Option<(u64, String)> {
-    let options = Options {
-        broken: vec![rule],
-        fence_mark,
-        ..Options::default()
-    };
-    let mut seeds = (hint..hint + NEAR_HINT).chain(0..SEEDS_TO_CATCH);
+/// Rules that are found where a situation comes again and again: the rules, whether marks are seen,
+/// the situation, and what is found.
+///
+/// `GrantsWhileAttempting` alone hides `HandingEndsByTimer`, and the other way round: the first is
+/// broken together with the second to show what the timer does.
+const DIRECTED: [(&[Mutation], bool, Situation, &str); 7] = [
+    (
+        &[Mutation::Machine(BrokenRule::GrantsWhileAttempting)],
+        false,
+        Situation::HangingTakeover,
+        "I2",
+    ),
+    (
+        &[Mutation::Machine(BrokenRule::AnyGrantCounts)],
+        false,
+        Situation::KeptTwin,
+        "I2",
+    ),
+    (&[Mutation::OneMark], true, Situation::LateMark, "I2"),
+    (
+        &[Mutation::Machine(BrokenRule::BlindRewrite)],
+        false,
+        Situation::LostRecord,
+        "I2",
+    ),
+    (
+        &[Mutation::Machine(BrokenRule::TakesAlone)],
+        true,
+        Situation::DyingTaker,
+        "I7",
+    ),
+    (
+        &[Mutation::Machine(BrokenRule::HandingEndsByTimer)],
+        false,
+        Situation::HangingHandover,
+        "I4",
+    ),
+    (
+        &[
+            Mutation::Machine(BrokenRule::HandingEndsByTimer),
+            Mutation::Machine(BrokenRule::GrantsWhileAttempting),
+        ],
+        false,
+        Situation::HangingHandover,
+        "I2",
+    ),
+];
+
+/// How many directed worlds a broken rule may hide in, and in how many a whole machine must hold.
+const DIRECTED_SEEDS: u64 = 300;
+
+/// The first world in which broken rules are found, and what it found.
+fn caught(
+    options: &Options,
+    mut seeds: impl Iterator<Item = u64>,
+    what: &str,
+) -> Option<(u64, String)> {
     seeds.find_map(|seed| {
-        let violations = run(seed, &options).violations;
-        Some((seed, violations.into_iter().next()?))
+        let mut violations = run(seed, options).violations.into_iter();
+        Some((seed, violations.find(|it| it.starts_with(what))?))
     })
 }
 
@@ -80,11 +128,48 @@ fn caught(rule: Mutation, fence_mark: bool, hint: u64) -> Option<(u64, String)> 
 fn each_broken_rule_is_found() {
     let mut hidden = Vec::new();
     for (rule, fence_mark, hint) in RULES {
+        let options = Options {
+            broken: vec![rule],
+            fence_mark,
+            ..Options::default()
+        };
         let marks = if fence_mark { "with" } else { "without" };
-        match caught(rule, fence_mark, hint) {
+        let seeds = (hint..hint + NEAR_HINT).chain(0..SEEDS_TO_CATCH);
+        match caught(&options, seeds, "") {
             Some((seed, what)) => println!("{rule:?} {marks} marks: seed {seed}: {what}"),
             None => hidden.push(format!("{rule:?} {marks} marks")),
         }
     }
     assert_eq!(hidden, Vec::<String>::new(), "not found");
+}
+
+#[test]
+fn rules_that_need_a_rare_situation_are_found_where_it_is_frequent() {
+    let mut hidden = Vec::new();
+    for (rules, fence_mark, situation, what) in DIRECTED {
+        let options = Options {
+            broken: rules.to_vec(),
+            fence_mark,
+            situation: Some(situation),
+            ..Options::default()
+        };
+        match caught(&options, 0..DIRECTED_SEEDS, what) {
+            Some((seed, what)) => println!("{rules:?} in {situation:?}: seed {seed}: {what}"),
+            None => hidden.push(format!("{rules:?} in {situation:?}")),
+        }
+    }
+    assert_eq!(hidden, Vec::<String>::new(), "not found");
+}
+
+#[test]
+fn a_machine_that_keeps_the_rules_comes_through_every_situation() {
+    for (_, fence_mark, situation, _) in DIRECTED {
+        let options = Options {
+            fence_mark,
+            situation: Some(situation),
+            ..Options::default()
+        };
+        let found = caught(&options, 0..DIRECTED_SEEDS, "");
+        assert_eq!(found, None, "{situation:?}");
+    }
 }

@@ -48,6 +48,8 @@ pub enum BrokenRule {
     IgnoresHigherEpoch,
     /// R6: a holder with a member writes a missing record again without asking.
     BlindRewrite,
+    /// W1: a handover that nobody took ends by its timer: the old term goes on.
+    HandingEndsByTimer,
     /// W1: a request of an earlier epoch is obeyed.
     ObeysStaleRequest,
 }

@@ -83,3 +83,74 @@ impl Consent {
         (std::mem::replace(&mut self.released, next) != next).then_some(next)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MS: u64 = 10_000;
+
+    fn term(epoch: u64) -> Term {
+        let inc = Incarnation([1; 16]);
+        Term { epoch, inc }
+    }
+
+    fn grant(grantor: u8, asked_ms: u64, promise_ms: u64) -> Grant {
+        Grant {
+            asked_ms,
+            term: term(5),
+            grantor: Incarnation([grantor; 16]),
+            promise_ms,
+        }
+    }
+
+    /// Until when process 2 has promised, after these promises.
+    fn until_after(grants: &[Grant]) -> u64 {
+        let mut consent = Consent::default();
+        for grant in grants {
+            consent.granted(term(5), grant, NOW_MS, &Timers::default());
+        }
+        consent.promised_until(Incarnation([2; 16]))
+    }
+
+    #[test]
+    fn a_promise_counts_from_its_asking_less_the_margin() {
+        assert_eq!(until_after(&[grant(2, 9_000, 2_000)]), 10_800);
+        // An older answer that comes later takes nothing away.
+        let late = [grant(2, 9_500, 2_000), grant(2, 9_000, 2_000)];
+        assert_eq!(until_after(&late), 11_300);
+    }
+
+    #[test]
+    fn a_promise_to_another_term_or_to_a_question_not_yet_asked_counts_nothing() {
+        let foreign = Grant {
+            term: term(4),
+            ..grant(2, 9_000, 2_000)
+        };
+        assert_eq!(until_after(&[foreign]), 0);
+        assert_eq!(until_after(&[grant(2, NOW_MS + 1, 2_000)]), 0);
+        assert_eq!(until_after(&[grant(3, 9_000, 2_000)]), 0);
+    }
+
+    #[test]
+    fn a_promise_is_worth_no_more_than_was_asked_for_and_no_more_than_it_says() {
+        assert_eq!(until_after(&[grant(2, 9_000, 60_000)]), 10_800);
+        assert_eq!(until_after(&[grant(2, 9_000, 1_000)]), 9_800);
+    }
+
+    #[test]
+    fn four_promises_are_kept_and_a_fifth_takes_the_place_of_one_that_ended() {
+        let mut consent = Consent::default();
+        let timers = Timers::default();
+        let mut take = |grantor, asked_ms, now_ms| {
+            consent.granted(term(5), &grant(grantor, asked_ms, 2_000), now_ms, &timers);
+            consent.promised_until(Incarnation([grantor; 16]))
+        };
+        for grantor in 2..=5 {
+            assert_eq!(take(grantor, 9_000, NOW_MS), 10_800);
+        }
+        assert_eq!(take(6, 9_000, NOW_MS), 0, "there is no room");
+        assert_eq!(take(2, 10_700, 10_700), 12_500, "who is known has room");
+        assert_eq!(take(6, 10_900, 10_900), 12_700, "the others have ended");
+    }
+}

@@ -269,3 +269,85 @@ impl Contact {
             .and_then(|beat| beat.locks)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Holder, Mode, Side};
+
+    const OWN: Incarnation = Incarnation([2; 16]);
+
+    fn term(holder: u8) -> Term {
+        let inc = Incarnation([holder; 16]);
+        Term { epoch: 5, inc }
+    }
+
+    /// A record of that term.
+    fn record(term: Term) -> Record {
+        let holder = Holder {
+            side: Side::Primary,
+            inc: term.inc,
+            pod: None,
+            boot: None,
+        };
+        Record {
+            epoch: term.epoch,
+            holder: Some(holder),
+            ..Record::first("node", Mode::SharedStore)
+        }
+    }
+
+    /// What was heard of process 1, which says that it serves that term and asks for a promise.
+    fn asked_by_one(of: Term) -> Contact {
+        let peer = Incarnation([1; 16]);
+        let mut contact = Contact::default();
+        contact.up(peer, 1_000, 0);
+        let beat = Beat {
+            n: 1,
+            echo: 0,
+            role: Role::Serving,
+            term: Some(of),
+            ask_ms: Some(77),
+            head: 0,
+            record_version: 1,
+            locks: None,
+        };
+        contact.took_beat(beat, 1_000);
+        contact
+    }
+
+    #[test]
+    fn the_recorded_holder_is_promised_once_for_each_question() {
+        let mut contact = asked_by_one(term(1));
+        let granted = contact.grant(&record(term(1)), OWN, 1_100, 2_000);
+        let (peer, grant) = granted.unwrap();
+        assert_eq!(peer, Incarnation([1; 16]));
+        assert_eq!(
+            (grant.asked_ms, grant.grantor, grant.term),
+            (77, OWN, term(1))
+        );
+        assert_eq!(contact.grant_end_ms(), 3_100, "counted from the answer");
+        assert_eq!(contact.grant(&record(term(1)), OWN, 1_200, 2_000), None);
+    }
+
+    #[test]
+    fn nobody_but_the_recorded_holder_is_promised_anything() {
+        // The record names another; the question may be answered once it names this one.
+        let mut contact = asked_by_one(term(1));
+        assert_eq!(contact.grant(&record(term(9)), OWN, 1_100, 2_000), None);
+        assert_eq!(contact.grant_end_ms(), 0, "nothing was promised");
+        assert!(contact.grant(&record(term(1)), OWN, 1_200, 2_000).is_some());
+        // A process that speaks for the term of another.
+        let mut contact = asked_by_one(term(9));
+        assert_eq!(contact.grant(&record(term(9)), OWN, 1_100, 2_000), None);
+    }
+
+    #[test]
+    fn a_shorter_promise_does_not_end_an_earlier_one() {
+        let mut contact = asked_by_one(term(1));
+        assert!(contact.grant(&record(term(1)), OWN, 1_100, 2_000).is_some());
+        contact.asked = Some((Incarnation([1; 16]), term(1), 78));
+        assert!(contact.grant(&record(term(1)), OWN, 1_200, 500).is_some());
+        assert_eq!(contact.grant_end_ms(), 3_100);
+    }
+}

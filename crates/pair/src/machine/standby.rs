@@ -26,6 +26,9 @@ impl Machine {
             Verdict::Take {
                 cause, gap_from_ms, ..
             } => {
+                if self.resumes(gap_from_ms) {
+                    return true;
+                }
                 if self.just_read && self.lane.is_idle() {
                     return self.attempt(cause, gap_from_ms);
                 }

@@ -202,6 +202,27 @@ impl Machine {
         self.push(action);
     }
 
+    /// Goes on with a term that was let go of, without a word in the record, when nobody took it over:
+    /// of a broken rule. Without it a side takes back by a takeover like any other.
+    pub(super) fn resumes(&mut self, gap_from_ms: Option<u64>) -> bool {
+        if !self.breaks(BrokenRule::HandingEndsByTimer) {
+            return false;
+        }
+        let Some(let_go) = self.unused_handover() else {
+            return false;
+        };
+        self.handover.let_go = None;
+        self.handover.not_before_ms = self.now.mono_ms + self.config.timers.unused_handover_ms;
+        let (term, stage) = (let_go.term, Preparation::Starting);
+        self.become_phase(Phase::Preparing {
+            term,
+            gap_from_ms,
+            stage,
+        });
+        self.push_preparation(term, stage);
+        true
+    }
+
     /// What the holder of the replaced term said was on its disk. Of earlier terms nothing is known
     /// that a seal does not say.
     fn known_of_replaced(&self) -> Option<(Term, u64)> {
