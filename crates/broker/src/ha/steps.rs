@@ -217,9 +217,12 @@ impl Steps {
             }
             Action::CloseTermFile { term } => {
                 // Closing a file of a network disk may wait for its server.
-                if let Some(file) = self.term_file.take()
-                    && let Err(error) = bounded(move || Ok::<(), String>(drop(file))).await
-                {
+                let file = self.term_file.take();
+                let close = move || {
+                    drop(file);
+                    Ok::<(), String>(())
+                };
+                if let Err(error) = bounded(close).await {
                     warn!(
                         "the term file of epoch {} is not closed yet: {error}",
                         term.epoch
