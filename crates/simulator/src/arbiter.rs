@@ -2,7 +2,7 @@
 //! what it had, for both sides or for one.
 //!
 //! Assumed: a compare-and-set is one step, and a read shows the newest version (A5 makes that true of
-//! a directory; `directory` in this crate tries it). Not assumed: that an answer arrives, that a write
+//! a directory; `directory.rs` tries it). Not assumed: that an answer arrives, that a write
 //! without one is in place or is not, or that a version number is used only once.
 
 use pair::{Action, CasDone, Input, PeerInfo, Record, RecordRead, Versioned};

@@ -64,8 +64,8 @@ const RULES: [(Mutation, bool, u64); 33] = [
 /// Rules that are found where a situation comes again and again: the rules, whether marks are seen,
 /// the situation, and what is found.
 ///
-/// `GrantsWhileAttempting` alone hides `HandingEndsByTimer`, and the other way round: the first is
-/// broken together with the second to show what the timer does.
+/// `HandingEndsByTimer` alone makes a term serve twice; that this loses something is shown together
+/// with promises that are given while attempting, as each covers the other.
 const DIRECTED: [(&[Mutation], bool, Situation, &str); 7] = [
     (
         &[Mutation::Machine(BrokenRule::GrantsWhileAttempting)],
