@@ -46,6 +46,10 @@ pub(crate) enum Event {
     LateWrite {
         action: Action,
     },
+    /// The server notices that a term's file was closed.
+    Close {
+        term: Term,
+    },
     /// The locks of an ended process go.
     Unlock {
         id: u8,
@@ -319,6 +323,7 @@ impl World {
         match event {
             Event::LateWrite { action } => return self.land(&action),
             Event::Unlock { id } => return self.store.unlock_all(id),
+            Event::Close { term } => return self.store.close(term),
             Event::Dial => return self.dial(),
             Event::Effect {
                 id,
@@ -381,8 +386,11 @@ impl World {
             Event::LinkDown { connection, .. } => self.link_down(id, connection),
             Event::Silence { connection, .. } => self.listen(id, connection),
             Event::Message { from, message, .. } => self.hear(id, from, *message),
-            Event::Effect { .. } | Event::LateWrite { .. } | Event::Unlock { .. } | Event::Dial => {
-            }
+            Event::Effect { .. }
+            | Event::LateWrite { .. }
+            | Event::Unlock { .. }
+            | Event::Close { .. }
+            | Event::Dial => {}
         }
     }
 
