@@ -50,6 +50,11 @@ pub(crate) enum Event {
     Unlock {
         id: u8,
     },
+    /// The server finds out that a process has closed a term's file: that lock goes, and no other.
+    Close {
+        id: u8,
+        term: Term,
+    },
     /// The sides try to connect.
     Dial,
     /// A connection is made, or ends, at this process.
@@ -319,6 +324,10 @@ impl World {
         match event {
             Event::LateWrite { action } => return self.land(&action),
             Event::Unlock { id } => return self.store.unlock_all(id),
+            Event::Close { id, term } => {
+                self.store.close(term);
+                return self.store.unlock_the_one(id);
+            }
             Event::Dial => return self.dial(),
             Event::Effect {
                 id,
@@ -381,8 +390,11 @@ impl World {
             Event::LinkDown { connection, .. } => self.link_down(id, connection),
             Event::Silence { connection, .. } => self.listen(id, connection),
             Event::Message { from, message, .. } => self.hear(id, from, *message),
-            Event::Effect { .. } | Event::LateWrite { .. } | Event::Unlock { .. } | Event::Dial => {
-            }
+            Event::Effect { .. }
+            | Event::LateWrite { .. }
+            | Event::Unlock { .. }
+            | Event::Close { .. }
+            | Event::Dial => {}
         }
     }
 
