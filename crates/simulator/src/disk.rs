@@ -281,7 +281,7 @@ impl World {
             // The descriptor is closed here; the server finds out by itself.
             Action::CloseTermFile { term } => {
                 let at_ms = self.now_ms + self.nature.linger_ms;
-                self.at(at_ms, Event::Close { term });
+                self.at(at_ms, Event::Close { id, term });
                 Input::TermClosed { term }
             }
             _ => return self.step_done(id, None),

@@ -46,13 +46,14 @@ pub(crate) enum Event {
     LateWrite {
         action: Action,
     },
-    /// The server notices that a term's file was closed.
-    Close {
-        term: Term,
-    },
     /// The locks of an ended process go.
     Unlock {
         id: u8,
+    },
+    /// The server finds out that a process has closed a term's file: that lock goes, and no other.
+    Close {
+        id: u8,
+        term: Term,
     },
     /// The sides try to connect.
     Dial,
@@ -323,7 +324,10 @@ impl World {
         match event {
             Event::LateWrite { action } => return self.land(&action),
             Event::Unlock { id } => return self.store.unlock_all(id),
-            Event::Close { term } => return self.store.close(term),
+            Event::Close { id, term } => {
+                self.store.close(term);
+                return self.store.unlock_the_one(id);
+            }
             Event::Dial => return self.dial(),
             Event::Effect {
                 id,

@@ -13,51 +13,50 @@ const NEAR_HINT: u64 = 4;
 
 /// The rules, whether marks are seen, and a seed that found it. That one is only where the search
 /// begins: what changes the worlds moves it.
+///
+/// `ServesBeforeGate` is the weak one: its seed is the only one of some thousand worlds, beyond the
+/// search. If it moves, the rule needs a situation of its own.
 const RULES: [(Mutation, bool, u64); 33] = [
-    (Mutation::GateBeforeSync, true, 60),
-    (Mutation::GateBeforeSync, false, 58),
-    (Mutation::GateWithoutMark, true, 0),
-    (Mutation::MarkBeforeSync, true, 512),
-    (Mutation::FencesOnlyPredecessor, true, 496),
-    (Mutation::FencesOnlyListed, true, 496),
-    (Mutation::OneLockFile, true, 123),
-    (Mutation::OneLockFile, false, 36),
-    (Mutation::LoadBeforeFence, true, 78),
+    (Mutation::GateBeforeSync, true, 8),
+    (Mutation::GateBeforeSync, false, 67),
+    (Mutation::GateWithoutMark, true, 10),
+    (Mutation::MarkBeforeSync, true, 151),
+    (Mutation::FencesOnlyPredecessor, true, 569),
+    (Mutation::FencesOnlyListed, true, 542),
+    (Mutation::OneLockFile, true, 139),
+    (Mutation::OneLockFile, false, 113),
+    (Mutation::LoadBeforeFence, true, 27),
     (Mutation::NoSealedLengths, true, 6),
-    (Mutation::NoSealedLengths, false, 2),
-    (Mutation::OneJournal, true, 6),
-    (Mutation::OneJournal, false, 2),
+    (Mutation::NoSealedLengths, false, 16),
+    (Mutation::OneJournal, true, 0),
+    (Mutation::OneJournal, false, 6),
     (Mutation::StartUnsynced, true, 0),
     (Mutation::Machine(BrokenRule::ContinuesEpoch), true, 3),
-    (
-        Mutation::Machine(BrokenRule::PromiseFromReceipt),
-        true,
-        1_955,
-    ),
+    (Mutation::Machine(BrokenRule::PromiseFromReceipt), true, 114),
     (
         Mutation::Machine(BrokenRule::PromiseFromReceipt),
         false,
-        109,
+        111,
     ),
+    (Mutation::Machine(BrokenRule::TakesWithoutWaiting), true, 68),
     (
         Mutation::Machine(BrokenRule::TakesWithoutWaiting),
-        true,
-        278,
+        false,
+        27,
     ),
-    (Mutation::Machine(BrokenRule::TakesWithoutWaiting), false, 9),
-    (Mutation::Machine(BrokenRule::MembershipBySide), false, 74),
+    (Mutation::Machine(BrokenRule::MembershipBySide), false, 97),
     (Mutation::Machine(BrokenRule::AloneTooEarly), true, 114),
-    (Mutation::Machine(BrokenRule::AloneTooEarly), false, 48),
-    (Mutation::Machine(BrokenRule::AdmitsBeforeGate), false, 270),
-    (Mutation::Machine(BrokenRule::ClosedLinkIsDeath), true, 118),
+    (Mutation::Machine(BrokenRule::AloneTooEarly), false, 51),
+    (Mutation::Machine(BrokenRule::AdmitsBeforeGate), false, 197),
+    (Mutation::Machine(BrokenRule::ClosedLinkIsDeath), true, 40),
     (Mutation::Machine(BrokenRule::ClosedLinkIsDeath), false, 0),
-    (Mutation::Machine(BrokenRule::TrustsAnyLock), true, 11),
-    (Mutation::Machine(BrokenRule::ForgetsAdmission), false, 272),
-    (Mutation::Machine(BrokenRule::ConflictIsNo), true, 3),
-    (Mutation::Machine(BrokenRule::NoRecheck), true, 468),
+    (Mutation::Machine(BrokenRule::TrustsAnyLock), true, 28),
+    (Mutation::Machine(BrokenRule::ForgetsAdmission), false, 335),
+    (Mutation::Machine(BrokenRule::ConflictIsNo), true, 10),
+    (Mutation::Machine(BrokenRule::NoRecheck), true, 349),
     (Mutation::Machine(BrokenRule::MemberNotInGate), false, 27),
     (Mutation::Machine(BrokenRule::ServesBeforeGate), true, 4_866),
-    (Mutation::Machine(BrokenRule::IgnoresHigherEpoch), false, 26),
+    (Mutation::Machine(BrokenRule::IgnoresHigherEpoch), false, 29),
     (Mutation::Machine(BrokenRule::ObeysStaleRequest), true, 7),
 ];
 
@@ -110,7 +109,7 @@ const DIRECTED: [(&[Mutation], bool, Situation, &str); 7] = [
 ];
 
 /// How many directed worlds a broken rule may hide in, and in how many a whole machine must hold.
-const DIRECTED_SEEDS: u64 = 300;
+const DIRECTED_SEEDS: u64 = 150;
 
 /// The first world in which broken rules are found, and what it found.
 fn caught(

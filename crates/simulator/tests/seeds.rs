@@ -4,7 +4,7 @@ use pair::Role;
 use simulator::{Options, quiet, run};
 
 /// How many worlds of each kind: a few seconds.
-const SEEDS: u64 = 700;
+const SEEDS: u64 = 500;
 
 /// No world of these seeds breaks an invariant, and enough happens in them.
 fn all_hold(options: &Options) {
