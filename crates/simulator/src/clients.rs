@@ -135,7 +135,7 @@ impl World {
         }
         let process = self.peek(id);
         if let Some(term) = process.term
-            && process.role == Role::Serving
+            && process.open
             && process.released == 0
         {
             self.ledger.violated(format!(
