@@ -2,13 +2,13 @@
 //! silent one in seconds rather than in half a minute.
 
 /// Silence of a broker after which a client gives it up.
-pub(crate) const CONNECTION_TTL_MS: u64 = 3_000;
+pub(crate) const CONNECTION_TTL_MS: u64 = 4_000;
 /// How often a client looks for that; must be well below the former.
 pub(crate) const FAILURE_CHECK_PERIOD_MS: u64 = 1_000;
-/// The longest wait for one answer. A client that gets through to a broker that hangs waits for so long, once.
-pub(crate) const CALL_TIMEOUT_MS: u64 = 3_000;
+/// The longest wait for one answer.
+pub(crate) const CALL_TIMEOUT_MS: u64 = 5_000;
 /// The longest wait for one TCP connection.
-pub(crate) const CONNECT_TIMEOUT_MS: u64 = 1_000;
+pub(crate) const CONNECT_TIMEOUT_MS: u64 = 2_000;
 /// Pause between two rounds over both brokers.
 pub(crate) const RETRY_INTERVAL_MS: u64 = 100;
 
@@ -33,10 +33,10 @@ mod tests {
     #[test]
     fn the_url_names_both_brokers_and_bounds_every_wait() {
         let url = recommended("127.0.0.1", [61616, 61716]);
-        let expected = "(tcp://127.0.0.1:61616?connect-timeout-millis=1000,\
-                        tcp://127.0.0.1:61716?connect-timeout-millis=1000)?ha=true\
-                        &reconnectAttempts=-1&retryInterval=100&connectionTTL=3000\
-                        &clientFailureCheckPeriod=1000&callTimeout=3000";
+        let expected = "(tcp://127.0.0.1:61616?connect-timeout-millis=2000,\
+                        tcp://127.0.0.1:61716?connect-timeout-millis=2000)?ha=true\
+                        &reconnectAttempts=-1&retryInterval=100&connectionTTL=4000\
+                        &clientFailureCheckPeriod=1000&callTimeout=5000";
         assert_eq!(url, expected);
     }
 }

@@ -200,10 +200,10 @@ async fn connect() -> Client {
     let rounds = CONNECT_LIMIT.as_millis() / u128::from(options.retry_interval_ms);
     options.initial_connect_attempts = u32::try_from(rounds).expect("a few hundred");
     // As in the URL that `tandem local` prints: a broker that hangs is given up after a few seconds.
-    options.connection_ttl_ms = 3_000;
+    options.connection_ttl_ms = 4_000;
     options.failure_check_period_ms = 1_000;
-    options.call_timeout_ms = 3_000;
-    options.connect_timeout_ms = 1_000;
+    options.call_timeout_ms = 5_000;
+    options.connect_timeout_ms = 2_000;
     Client::connect(options.with_credentials("admin", "password"))
         .await
         .expect("a broker that serves")

@@ -32,12 +32,12 @@ const SAME_CLOCK_US: u64 = 1_000_000;
 fn url() -> String {
     let broker = |side: Side| {
         format!(
-            "tcp://127.0.0.1:{}?connect-timeout-millis=1000",
+            "tcp://127.0.0.1:{}?connect-timeout-millis=2000",
             side.client_port()
         )
     };
     format!(
-        "url=({},{})?ha=true&reconnectAttempts=-1&retryInterval=100&connectionTTL=3000&clientFailureCheckPeriod=1000&callTimeout=3000",
+        "url=({},{})?ha=true&reconnectAttempts=-1&retryInterval=100&connectionTTL=4000&clientFailureCheckPeriod=1000&callTimeout=5000",
         broker(Side::Primary),
         broker(Side::Backup)
     )

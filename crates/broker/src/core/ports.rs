@@ -7,17 +7,11 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
-use tracing::debug;
 
-/// Connections that wait to be accepted while the clients of a whole pair come back; the kernel's usual upper bound
-/// caps it.
+/// Connections that wait to be accepted; the kernel's usual upper bound caps it.
 const LISTEN_BACKLOG: i32 = 1024;
-/// The same when they are back. The kernel accepts for a process that hangs, as many as wait, and a JMS client that got
-/// through waits there for its call timeout and then comes again. With few places it is soon refused, and goes to the
-/// other side. A burst of new clients that finds them taken is a second later.
-const CALM_BACKLOG: i32 = 8;
 
 /// Why a port is not to be had, in words for the person who starts the broker.
 #[derive(Debug, thiserror::Error)]
@@ -67,16 +61,6 @@ pub(crate) struct OpenPort {
     pub user: String,
     /// Connections at the same time; absent: as many as the process can have.
     pub connections_allowed: Option<usize>,
-}
-
-impl OpenPort {
-    /// From here on few clients are expected at once.
-    pub(crate) fn calm_down(&self) {
-        let calmed = SockRef::from(&self.listener).listen(CALM_BACKLOG);
-        if let Err(error) = calmed {
-            debug!("{} keeps its long queue: {error}", self.user);
-        }
-    }
 }
 
 /// A port that is reserved and closed.
@@ -211,29 +195,6 @@ mod tests {
         );
         let _listener = reserved.open().unwrap();
         std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_process_that_hangs_holds_few_clients_once_they_are_back() {
-        let reserved = ReservedPort::reserve("127.0.0.1", 0, "acceptor 'artemis'").unwrap();
-        let open = reserved.open().unwrap();
-        let address = open.listener.local_addr().unwrap();
-        open.calm_down();
-        // Nobody accepts them.
-        let wait = std::time::Duration::from_millis(300);
-        let clients: Vec<_> = (0..40)
-            .map_while(|_| std::net::TcpStream::connect_timeout(&address, wait).ok())
-            .collect();
-        assert!(
-            (8..=12).contains(&clients.len()),
-            "{} got through",
-            clients.len()
-        );
-        // The queue that is emptied is open again.
-        for _ in 0..clients.len() {
-            open.listener.accept().await.unwrap();
-        }
-        std::net::TcpStream::connect(address).unwrap();
     }
 
     #[tokio::test]

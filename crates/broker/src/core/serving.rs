@@ -25,9 +25,6 @@ use super::release::Gate;
 use super::topology::Topology;
 use crate::broadcast;
 
-/// When the clients of the old active have found this side.
-const CLIENTS_ARE_BACK: std::time::Duration = std::time::Duration::from_secs(5);
-
 /// How long to wait after the kernel refused to accept, which it does when descriptors are used up.
 const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(100);
 
@@ -170,22 +167,14 @@ async fn accept(
     closed: CancellationToken,
     connections: TaskTracker,
 ) {
+    let OpenPort { listener, user, .. } = port;
     let full = LogLimit::default();
     let mut stuck = false;
-    let clients_are_back = tokio::time::sleep(CLIENTS_ARE_BACK);
-    tokio::pin!(clients_are_back);
-    let mut is_calm = false;
     loop {
         let accepted = tokio::select! {
             () = closed.cancelled() => return,
-            accepted = port.listener.accept() => accepted,
-            () = &mut clients_are_back, if !is_calm => {
-                is_calm = true;
-                port.calm_down();
-                continue;
-            }
+            accepted = listener.accept() => accepted,
         };
-        let user = &port.user;
         let (stream, remote) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
