@@ -1,6 +1,7 @@
 //! Bad days of one broker: strangers at its port, used-up descriptors, very many queues, a full disk. It lives or says
 //! why not, and nothing acknowledged is lost.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -115,8 +116,7 @@ fn used_up_descriptors_stop_neither_clients_nor_the_journal() {
             });
 
             // None left at all, as if something else had taken them: said once, and over when they are free.
-            let used = descriptors(&broker);
-            limit_descriptors(broker.pid(), used);
+            limit_descriptors(broker.pid(), next_descriptor(&broker));
             let waiting = dial();
             broker.wait_for_text("cannot accept connections", START_LIMIT);
             std::thread::sleep(Duration::from_secs(2));
@@ -313,6 +313,17 @@ fn descriptors(broker: &Running) -> usize {
     fs::read_dir(format!("/proc/{}/fd", broker.pid()))
         .expect("a running broker")
         .count()
+}
+
+/// The descriptor that the broker would get next. The ports have higher ones than any connection.
+fn next_descriptor(broker: &Running) -> usize {
+    let used: BTreeSet<usize> = fs::read_dir(format!("/proc/{}/fd", broker.pid()))
+        .expect("a running broker")
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
+    (0..)
+        .find(|number| !used.contains(number))
+        .expect("there is no end of numbers")
 }
 
 fn limit_descriptors(pid: i32, soft: usize) {
