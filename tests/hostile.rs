@@ -321,9 +321,9 @@ fn next_descriptor(broker: &Running) -> usize {
         .expect("a running broker")
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
-    (0..)
+    (0..=used.len())
         .find(|number| !used.contains(number))
-        .expect("there is no end of numbers")
+        .expect("one number more than are used")
 }
 
 fn limit_descriptors(pid: i32, soft: usize) {
