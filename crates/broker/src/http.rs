@@ -56,6 +56,26 @@ pub(crate) struct PairStatus {
     pub node_id: String,
     /// Messages in all queues; only an active broker knows them.
     pub messages: Option<u64>,
+    /// Until when `serving` may be said, on the clock of the pair's state machine.
+    #[serde(skip)]
+    pub fresh_until_ms: u64,
+}
+
+impl PairStatus {
+    /// The page as it may be told at this time: a process that hung must not say that it serves before its state
+    /// machine has looked at the clock.
+    fn told_now(&self) -> Self {
+        let is_fresh =
+            self.fresh_until_ms == u64::MAX || crate::ha::now().mono_ms < self.fresh_until_ms;
+        let mut page = self.clone();
+        if page.role == "serving" && !is_fresh {
+            "holding".clone_into(&mut page.role);
+            page.settled = false;
+            "is not sure of its term and answers nobody: looks for the other side"
+                .clone_into(&mut page.why);
+        }
+        page
+    }
 }
 
 /// Holder of the pair's current epoch.
@@ -124,7 +144,7 @@ pub(crate) async fn serve(
 
 /// Ready means a settled role. A standby is healthy, and ready to take over.
 async fn ready(State(status): State<watch::Receiver<PairStatus>>) -> (StatusCode, String) {
-    let status = status.borrow();
+    let status = status.borrow().told_now();
     let code = if status.settled {
         StatusCode::OK
     } else {
@@ -154,5 +174,31 @@ async fn pair(
         let wait = wait_ms.map_or(LONGEST_WAIT, Duration::from_millis);
         let _ = tokio::time::timeout(wait.min(LONGEST_WAIT), newer).await;
     }
-    Json(status.borrow().clone())
+    Json(status.borrow().told_now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_hung_does_not_say_that_it_serves() {
+        let page = |role: &str, fresh_until_ms| PairStatus {
+            role: role.to_owned(),
+            settled: true,
+            fresh_until_ms,
+            ..PairStatus::default()
+        };
+        let now_ms = crate::ha::now().mono_ms;
+        for (role, fresh_until_ms, told) in [
+            ("serving", u64::MAX, "serving"),
+            ("serving", now_ms + 60_000, "serving"),
+            ("serving", now_ms, "holding"),
+            ("standby", 0, "standby"),
+        ] {
+            let told_now = page(role, fresh_until_ms).told_now();
+            assert_eq!(told_now.role, told, "{role} until {fresh_until_ms}");
+            assert_eq!(told_now.settled, role == told);
+        }
+    }
 }

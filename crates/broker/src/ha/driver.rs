@@ -196,6 +196,7 @@ impl Driver {
                     fresh_until_ms,
                 };
                 self.open_gate(term, gate);
+                self.reporter.serves_until(fresh_until_ms);
             }
             Action::Exit(reason) => return Some(reason),
             Action::ReadAhead { term, durable } => self.ahead.read(term, durable),

@@ -57,6 +57,14 @@ impl Reporter {
         });
     }
 
+    /// Until when this side may say that it serves. No change of the page by itself.
+    pub(crate) fn serves_until(&self, fresh_until_ms: u64) {
+        self.status.send_if_modified(|page| {
+            page.fresh_until_ms = fresh_until_ms;
+            false
+        });
+    }
+
     fn count_messages(&self) {
         let (status, mut messages) = (self.status.clone(), self.messages.clone());
         tokio::spawn(async move {
@@ -110,6 +118,7 @@ fn page_of(view: &View, before: &PairStatus, messages: Option<u64>) -> PairStatu
         version: before.version.clone(),
         node_id: view.pair.clone().unwrap_or_default(),
         messages: messages.filter(|_| view.role == Role::Serving),
+        fresh_until_ms: before.fresh_until_ms,
         role,
     }
 }
