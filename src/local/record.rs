@@ -13,6 +13,10 @@ use super::state_dir::StateDir;
 use super::time::now;
 use crate::policy::{ChangeSeen, Observed, RecordSeen, Timestamp};
 
+/// How often a change is decided anew on a record that somebody else has just written. Brokers write a handful
+/// of times around a change of role and then nothing.
+const CHANGE_TRIES: u32 = 16;
+
 /// The folder of the store that only a pair with a history fills.
 const JOURNAL: &str = "journal";
 
@@ -70,7 +74,7 @@ pub(crate) struct PairRecord {
 pub(crate) enum Asked {
     /// It is done: the request is in the record, or gone from it.
     Yes,
-    /// The record changed meanwhile: to be decided anew.
+    /// The record as it is now gives no reason for it: to be decided anew.
     Changed,
     /// It could not be written.
     Failed(String),
@@ -144,7 +148,7 @@ impl PairRecord {
         };
         self.change(|record| {
             let is_open = record.epoch == epoch && record.wanted_now().is_none();
-            is_open.then(|| record.with_wanted(wanted))
+            is_open.then(|| record.with_wanted(wanted.clone()))
         })
     }
 
@@ -188,23 +192,35 @@ impl PairRecord {
         })
     }
 
-    /// One write by compare-and-set, unless the record as it is gives no reason for it.
-    fn change(&self, next: impl FnOnce(&Record) -> Option<Record>) -> Asked {
-        let found = match self.arbiter.read() {
-            Ok(Some(found)) => found,
-            Ok(None) => return Asked::Changed,
-            Err(error) => return Asked::Failed(error.to_string()),
-        };
-        let Some(next) = next(&found.record) else {
-            return Asked::Changed;
-        };
-        match self.arbiter.cas(found.version, &next) {
-            Outcome::Won { .. } => Asked::Yes,
-            Outcome::Conflict => Asked::Changed,
-            // The next look tells whether it is in place; each request has a name of its own.
-            Outcome::Unknown(error) => Asked::Failed(error.to_string()),
-            Outcome::Refused(error) => Asked::Failed(error.to_string()),
+    /// One write by compare-and-set, unless the record as it is gives no reason for it. Beside another writer it
+    /// is decided again on what that one wrote (A3): a broker that notes its standby at this very moment makes
+    /// no request void.
+    fn change(&self, next: impl Fn(&Record) -> Option<Record>) -> Asked {
+        let mut tried = None;
+        for _ in 0..CHANGE_TRIES {
+            let found = match self.arbiter.read() {
+                Ok(Some(found)) => found,
+                Ok(None) => return Asked::Changed,
+                Err(error) => return Asked::Failed(error.to_string()),
+            };
+            // A conflict is not a "no" (A2).
+            if tried.as_ref() == Some(&found.record) {
+                return Asked::Yes;
+            }
+            let Some(next) = next(&found.record) else {
+                return Asked::Changed;
+            };
+            match self.arbiter.cas(found.version, &next) {
+                Outcome::Won { .. } => return Asked::Yes,
+                Outcome::Conflict => tried = Some(next),
+                // The next look tells whether it is in place; each request has a name of its own.
+                Outcome::Unknown(error) => return Asked::Failed(error.to_string()),
+                Outcome::Refused(error) => return Asked::Failed(error.to_string()),
+            }
         }
+        Asked::Failed(format!(
+            "the pair record was written by others {CHANGE_TRIES} times in between"
+        ))
     }
 }
 
@@ -308,5 +324,45 @@ mod tests {
         assert_eq!(record.withdraw(0, "x"), Asked::Yes);
         assert_eq!(record.withdraw(0, "x"), Asked::Changed);
         assert_eq!(record.ask(Side::Primary, 0, "x"), Asked::Yes);
+    }
+
+    /// Somebody else writes the record between the look at it and the change of it.
+    fn beside_another_writer(record: &PairRecord, times: u32, wanted: &Wanted) -> Asked {
+        let left = std::cell::Cell::new(times);
+        record.change(|seen| {
+            if let Some(fewer) = left.get().checked_sub(1) {
+                left.set(fewer);
+                let found = record.arbiter.read().unwrap().unwrap();
+                let other = Record {
+                    transitions: seen.transitions + 1,
+                    ..found.record
+                };
+                let outcome = record.arbiter.cas(found.version, &other);
+                assert!(matches!(outcome, Outcome::Won { .. }), "{outcome:?}");
+            }
+            let is_open = seen.wanted_now().is_none();
+            is_open.then(|| seen.with_wanted(wanted.clone()))
+        })
+    }
+
+    #[test]
+    fn a_request_beside_another_writer_is_decided_again_and_written() {
+        let (_dir, state) = state();
+        let record = PairRecord::open_or_make(&state).unwrap();
+        let wanted = Wanted {
+            to: Side::Primary,
+            epoch: 0,
+            id: "x".to_owned(),
+        };
+        let asked = beside_another_writer(&record, CHANGE_TRIES, &wanted);
+        assert!(matches!(asked, Asked::Failed(_)), "bounded: {asked:?}");
+        assert_eq!(beside_another_writer(&record, 2, &wanted), Asked::Yes);
+        let found = record.arbiter.read().unwrap().unwrap().record;
+        assert_eq!(
+            found.transitions,
+            u64::from(CHANGE_TRIES) + 2,
+            "nothing is undone"
+        );
+        assert_eq!(found.wanted, Some(wanted));
     }
 }

@@ -146,7 +146,9 @@ impl Supervisor {
                 self.emit(now(), What::Asked { side: from, what });
             }
             Asked::Changed => self.end_switchover(Err(NotDone::Refused(
-                "the pair record changed at that very moment, so nothing was asked: look at the status, and ask again".to_owned(),
+                "the active changed, or somebody else asked, at that very moment, so nothing was asked: look \
+                 at the status, and ask again"
+                    .to_owned(),
             ))),
             // It may be in the record all the same: only the record tells.
             Asked::Failed(why) => self.emit(
