@@ -16,6 +16,7 @@ mod identity;
 mod machine;
 mod message;
 mod record;
+mod replication;
 mod timers;
 
 pub use identity::{BadIncarnation, BadSide, Incarnation, Mode, Side, Term};
@@ -26,9 +27,10 @@ pub use machine::{
     LockPolicy, LockState, Machine, Mark, Notice, Now, PeerInfo, RecordRead, Role, StoreFacts,
     Survey, Versioned, View, Waiting,
 };
-pub use message::{Beat, Body, Grant, Message, Resign, Still};
+pub use message::{Beat, Body, Confirm, Grant, Join, Message, Report, Resign, Still, Sync};
 pub use record::{
     Cause, FORMAT, Holder, Locks, MAX_RECORD_BYTES, Member, Record, RecordError, Refused, Taker,
     TakerPath, Transition, Wanted, WriteId,
 };
+pub use replication::{Cut, Log, LogFacts, LogTerm, MAX_TERMS_SENT, Position, StoreId};
 pub use timers::{BadTimers, Timers};

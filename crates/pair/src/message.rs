@@ -6,10 +6,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Incarnation, Locks, Role, Term};
+use crate::{Cut, Incarnation, Locks, Log, Position, Record, Role, StoreId, Term};
 
 /// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     /// Epoch of the newest record that the sender has read or written.
     pub epoch: u64,
@@ -18,7 +18,7 @@ pub struct Message {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Body {
     /// A sign of life, every `beat`.
@@ -33,6 +33,25 @@ pub enum Body {
     AskStill(Still),
     /// A member confirms that it follows that term and has not tried to take over.
     Still(Still),
+    /// Replication: a standby asks for the log, from where both agree.
+    Join(Join),
+    /// Replication: the active answers a join.
+    Sync(Sync),
+    /// Replication: the active has seen more of this session's store than it says it has: its disk
+    /// went back, so it must get another identity before it joins again.
+    Renew {
+        /// The session of the join.
+        session: u64,
+    },
+    /// Replication: what the standby has on its disk.
+    Confirm(Confirm),
+    /// Replication: a side that finds no record and follows nobody asks what the other one has (rule 7).
+    AskReport {
+        /// Number of the question.
+        nonce: u64,
+    },
+    /// Replication: its answer, of a side that finds no record and follows nobody either.
+    Report(Box<Report>),
 }
 
 /// A sign of life.
@@ -86,4 +105,56 @@ pub struct Still {
     pub term: Term,
     /// Number of the question; an answer repeats it.
     pub nonce: u64,
+}
+
+/// A standby's wish for the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// Number of the session, never used before by the sender's process.
+    pub session: u64,
+    /// The term that the sender follows.
+    pub term: Term,
+    /// The sender's store.
+    pub store: StoreId,
+    /// A full copy into it was begun and is not whole.
+    pub incomplete: bool,
+    /// The newest terms of its log.
+    pub log: Log,
+}
+
+/// Where a standby's log goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    /// The session of the join.
+    pub session: u64,
+    /// The term of the active.
+    pub term: Term,
+    /// Where the standby's log goes on.
+    pub cut: Cut,
+}
+
+/// What a standby has on its disk. It is repeated: each one says all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// The session.
+    pub session: u64,
+    /// The last position on its disk.
+    pub end: Position,
+}
+
+/// What a side has while the record is lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Number of the question.
+    pub nonce: u64,
+    /// The sender's store.
+    pub store: StoreId,
+    /// A full copy into it was begun and is not whole.
+    pub incomplete: bool,
+    /// The last position of its log; nothing if it is empty.
+    pub end: Option<Position>,
+    /// The highest epoch it knows of, attempted or served.
+    pub newest_epoch: u64,
+    /// The newest record it ever knew.
+    pub record: Option<Box<Record>>,
 }

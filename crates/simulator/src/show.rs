@@ -1,7 +1,7 @@
 //! The story of a world, line by line.
 
 use crate::world::World;
-use pair::{Action, Body, Grant, Incarnation, Locks, Record, Term};
+use pair::{Action, Body, Cut, Grant, Incarnation, Locks, Position, Record, Term};
 
 impl World {
     /// Adds what a side does to the story; what happens all the time is left out.
@@ -18,6 +18,7 @@ impl World {
             | Action::ReadAhead { .. }
             | Action::InspectStore
             | Action::ReservePorts
+            | Action::KeepRecord { .. }
             | Action::WriteSideFile { leaving: false, .. } => return,
             Action::Send { message, .. } => match self.said(id, &message.body) {
                 Some(line) => line,
@@ -65,6 +66,14 @@ impl World {
             Action::Drain { .. } => "drains".to_owned(),
             Action::DropState { .. } => "drops its state".to_owned(),
             Action::WriteSideFile { leaving: true, .. } => "says that it leaves".to_owned(),
+            Action::FreezeLog => "freezes its log".to_owned(),
+            Action::FollowLog { session, cut, .. } => {
+                format!("follows in session {session} {}", cut_text(*cut))
+            }
+            Action::ShipLog { session, cut, .. } => {
+                format!("ships its log to session {session} {}", cut_text(*cut))
+            }
+            Action::RenewStore => "gives its store a new identity".to_owned(),
         };
         self.log(|| format!("{side:<7} {line}"));
     }
@@ -74,7 +83,7 @@ impl World {
     /// What a message says, if it is more than that all is as before.
     fn said(&mut self, id: u8, body: &Body) -> Option<String> {
         match body {
-            Body::Beat(_) => None,
+            Body::Beat(_) | Body::Sync(_) | Body::Confirm(_) => None,
             Body::Grant(Grant {
                 term, promise_ms, ..
             }) => {
@@ -90,8 +99,38 @@ impl World {
             Body::Leave => Some("says over the link that it leaves".to_owned()),
             Body::AskStill(still) => Some(format!("asks who still follows {}", name(still.term))),
             Body::Still(still) => Some(format!("says that it follows {}", name(still.term))),
+            Body::Join(join) => Some(format!(
+                "asks for the log of {} in session {}, has {}",
+                name(join.term),
+                join.session,
+                end_text(join.log.end())
+            )),
+            Body::Renew { session } => {
+                Some(format!("says that the disk of session {session} went back"))
+            }
+            Body::AskReport { .. } => Some("asks what the other side has".to_owned()),
+            Body::Report(report) => Some(format!(
+                "reports {}{}",
+                end_text(report.end),
+                if report.incomplete {
+                    ", incomplete"
+                } else {
+                    ""
+                }
+            )),
         }
     }
+}
+
+fn cut_text(cut: Cut) -> String {
+    match cut {
+        Cut::After(position) => format!("after {position}"),
+        Cut::Everything { whole_at } => format!("anew, whole at {whole_at}"),
+    }
+}
+
+fn end_text(end: Option<Position>) -> String {
+    end.map_or_else(|| "nothing".to_owned(), |end| end.to_string())
 }
 
 fn name(term: Term) -> String {

@@ -234,7 +234,12 @@ impl Driver {
             | Action::StartTerm { .. }
             | Action::OpenPorts { .. }
             | Action::Drain { .. }
-            | Action::CloseTermFile { .. }) => self.step(step),
+            | Action::CloseTermFile { .. }
+            | Action::FreezeLog
+            | Action::FollowLog { .. }
+            | Action::ShipLog { .. }
+            | Action::RenewStore
+            | Action::KeepRecord { .. }) => self.step(step),
         }
         None
     }

@@ -250,7 +250,13 @@ impl Steps {
             | Action::Send { .. }
             | Action::ReadAhead { .. }
             | Action::Notice(_)
-            | Action::Publish(_) => None,
+            | Action::Publish(_)
+            // Of replication, which `Config` does not ask for yet.
+            | Action::FreezeLog
+            | Action::FollowLog { .. }
+            | Action::ShipLog { .. }
+            | Action::RenewStore
+            | Action::KeepRecord { .. } => None,
         }
     }
 

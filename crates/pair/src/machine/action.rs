@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Draining, Notice, Versioned, View};
-use crate::{Incarnation, Message, Record, Term};
+use crate::{Cut, Incarnation, Message, Record, Term};
 
 /// Something a side wants done.
 ///
@@ -136,6 +136,41 @@ pub enum Action {
         term: Term,
         /// Entries of its log that are on disk.
         durable: u64,
+    },
+    /// Replication: leave the session that the log follows, sync, and say what is on disk; nothing is
+    /// appended from here on until `FollowLog` or `StartTerm` (rule 2). Answer: `LogFrozen`.
+    FreezeLog,
+    /// Replication: follow that process' log. What the own log has beyond the cut is moved aside, what
+    /// comes for this session is appended and synced, each fsync reported with `LogProgress`. No answer.
+    FollowLog {
+        /// The own number of the session.
+        session: u64,
+        /// The process that ships it.
+        peer: Incarnation,
+        /// Its term.
+        term: Term,
+        /// Where the own log goes on.
+        cut: Cut,
+    },
+    /// Replication: ship the own log to that process, from the cut on and without end; it ends the one
+    /// before it. No answer.
+    ShipLog {
+        /// The follower's number of the session.
+        session: u64,
+        /// The follower.
+        peer: Incarnation,
+        /// The own term.
+        term: Term,
+        /// Where the follower's log goes on.
+        cut: Cut,
+    },
+    /// Replication: give the own store a new random identity, synced. Answer: `LogFrozen`.
+    RenewStore,
+    /// Replication: keep this record, the newest one known, beside the log, synced. Never an older
+    /// one than before. No answer.
+    KeepRecord {
+        /// The record.
+        record: Box<Record>,
     },
     /// Send a message over the link, if that process is connected; what cannot be sent at once is
     /// dropped. No answer.

@@ -1,6 +1,6 @@
 //! What a side learns: answers to its actions, the passing of time, orders to stop.
 
-use crate::{Incarnation, Message, Record, Term};
+use crate::{Incarnation, LogFacts, Message, Position, Record, Term};
 
 /// The time of an input, on two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +81,8 @@ pub enum Input {
         /// The own mark.
         result: Result<Mark, String>,
     },
-    /// An fsync of the journal has returned, and then the own mark was read through a new open.
+    /// An fsync of the journal has returned, and then the own mark was read through a new open. In
+    /// replication there are no marks: `Clear`.
     Synced {
         /// The own term.
         term: Term,
@@ -140,6 +141,30 @@ pub enum Input {
     },
     /// Why there is no link, as far as that is known: a sentence for people, never for a decision.
     LinkTrouble(String),
+    /// After `LinkDown`: the address at which that very process listened refuses connections.
+    LinkRefused {
+        /// That process.
+        peer: Incarnation,
+    },
+    /// Replication; answers `FreezeLog` and `RenewStore`: what is on disk. A process that cannot read its own
+    /// log ends.
+    LogFrozen(Result<LogFacts, String>),
+    /// Replication: of what is followed in this session so much is on disk.
+    LogProgress {
+        /// The session of `FollowLog`.
+        session: u64,
+        /// The last position on disk.
+        end: Position,
+        /// The full copy is not whole yet.
+        incomplete: bool,
+    },
+    /// Replication: the log that is followed could not be written or synced: the process ends.
+    LogFailed(String),
+    /// Replication: what is older than this is about to be retired from the own log.
+    LogRetired {
+        /// The log can be shipped from there on.
+        oldest: Position,
+    },
     /// Somebody asked this process to stop.
     StopRequested,
     /// The time that `poll_timeout` named has come.

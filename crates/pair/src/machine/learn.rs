@@ -90,7 +90,12 @@ impl Machine {
             }
             Input::LinkMessage { peer, message } => self.learn_message(peer, message),
             Input::LinkTrouble(why) => self.contact.troubled(why),
-            Input::TimeOut => {}
+            Input::LinkRefused { .. }
+            | Input::LogFrozen(_)
+            | Input::LogProgress { .. }
+            | Input::LogFailed(_)
+            | Input::LogRetired { .. }
+            | Input::TimeOut => {}
         }
     }
 

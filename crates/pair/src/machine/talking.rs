@@ -43,6 +43,12 @@ impl Machine {
                     self.answered_still = Some(term);
                 }
             }
+            Body::Join(_)
+            | Body::Sync(_)
+            | Body::Renew { .. }
+            | Body::Confirm(_)
+            | Body::AskReport { .. }
+            | Body::Report(_) => {}
         }
     }
 

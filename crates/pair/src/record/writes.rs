@@ -1,7 +1,7 @@
 //! The writes of the record that the protocol allows, each a function from the record that was read.
 
 use super::{Cause, FORMAT, Holder, Locks, Member, Record, Refused, Transition, Wanted, WriteId};
-use crate::{Incarnation, Side, Term};
+use crate::{Incarnation, Mode, Side, StoreId, Term};
 
 /// Replaced terms that a record lists as not known to be fenced: a taker that dies before it serves
 /// adds one, so a crash loop must not make the record longer than any reader takes.
@@ -41,6 +41,9 @@ pub enum TakerPath {
     Member,
     /// On proof that the replaced term is over, or where there is none: `in_sync` is the taker alone.
     Proof,
+    /// Replication, where no member is left that could take over: at the first start, after a lost record, by a
+    /// person's word. `in_sync` is this store of the taker alone.
+    Store(StoreId),
 }
 
 impl Member {
@@ -69,6 +72,7 @@ impl Record {
         match path {
             TakerPath::Member => {}
             TakerPath::Proof => next.in_sync = vec![Member::process(holder.side, holder.inc)],
+            TakerPath::Store(store) => next.in_sync = vec![Member::store(holder.side, store)],
         }
         next.holder = Some(holder);
         let forced = self
@@ -134,8 +138,11 @@ impl Record {
     /// The next epoch, in which the current term is replaced.
     fn replaced(&self, wid: WriteId) -> Self {
         let mut next = self.written(wid);
-        // A second term of one process may leave its first one unfenced only once.
-        if let Some(replaced) = self.term().filter(|term| !self.unfenced.contains(term)) {
+        // A second term of one process may leave its first one unfenced only once. Two stores have no
+        // marks: there `in_sync` alone keeps a replaced term from acknowledging anything.
+        let fences = self.mode == Mode::SharedStore;
+        let replaced = self.term().filter(|term| !self.unfenced.contains(term));
+        if let Some(replaced) = replaced.filter(|_| fences) {
             next.unfenced.push(replaced);
         }
         let too_many = next.unfenced.len().saturating_sub(MAX_UNFENCED);
