@@ -73,6 +73,10 @@ pub struct Beat {
     pub record_version: u64,
     /// What the sender, a standby, has seen of the lock of the term it follows.
     pub locks: Option<Locks>,
+    /// The sender, a standby, still reads for the first time what lies in the journal of the term it follows:
+    /// a takeover by it would take long. A hint for when to hand over, never for whether it may take over.
+    #[serde(default)]
+    pub reading: bool,
 }
 
 /// A promise not to take over on silence for some time.

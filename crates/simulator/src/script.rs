@@ -82,6 +82,7 @@ impl Script {
             ["locks", "do", "not", "work"] => world.nature.locks_work = false,
             ["machines", "differ"] => world.nature.same_boot = false,
             ["drain", "takes", time] => world.drain_ms = milliseconds(time),
+            ["reading", "ahead", "takes", time] => world.reading_ms = milliseconds(time),
             ["pair", "not", "known"] => world.pair_known = false,
             ["journal", epoch, "fails", side] => {
                 on(world, side, |world, id| {

@@ -150,6 +150,8 @@ pub(crate) struct World {
     pub(crate) ports_free: bool,
     /// How long the last work before a handover takes.
     pub(crate) drain_ms: u64,
+    /// How long a standby reads the journal ahead.
+    pub(crate) reading_ms: u64,
     /// Whether the instances know the pair's node ID before they read a record.
     pub(crate) pair_known: bool,
     pub(crate) timers: Timers,
@@ -188,6 +190,7 @@ impl World {
             locks_answer: true,
             ports_free: true,
             drain_ms: 0,
+            reading_ms: 20,
             pair_known: true,
             timers: Timers::default(),
             trace: options.traced.then(Vec::new),
@@ -460,8 +463,11 @@ impl World {
             } => self.release(id, term, up_to, fresh_until_ms),
             Action::Exit(_) => self.end(id),
             Action::Send { peer, message } => self.send(id, peer.0[0], message),
-            // Work done in advance decides nothing.
-            Action::ReadAhead { .. } => {}
+            // Work done in advance decides nothing but when a request is obeyed.
+            Action::ReadAhead { term, .. } => {
+                let input = Box::new(Input::ReadAheadDone { term });
+                self.at(self.now_ms + self.reading_ms, Event::Learn { id, input });
+            }
             Action::Notice(notice) => {
                 self.check_handover(id, &notice);
                 self.check_takeover(id, &notice);

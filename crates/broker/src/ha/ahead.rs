@@ -9,8 +9,8 @@ use std::sync::mpsc as blocking;
 
 use engine::{Engine, EngineConfig};
 use journal::{Entry, ReadAhead};
-use pair::Term;
-use tokio::sync::oneshot;
+use pair::{Input, Term};
+use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
 use super::store::{Store, TERM_START};
@@ -43,7 +43,11 @@ pub(crate) struct Ahead {
 
 impl Ahead {
     /// Starts the thread.
-    pub(crate) fn start(store: Store, config: EngineConfig) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        store: Store,
+        config: EngineConfig,
+        answer: mpsc::UnboundedSender<Input>,
+    ) -> std::io::Result<Self> {
         let (jobs, inbox) = blocking::channel();
         std::thread::Builder::new()
             .name("read-ahead".to_owned())
@@ -54,6 +58,8 @@ impl Ahead {
                     inbox,
                     reading: None,
                     given_up: None,
+                    answer,
+                    answered: None,
                 };
                 lane.run();
             })?;
@@ -81,6 +87,9 @@ struct Lane {
     reading: Option<Reading>,
     /// A term whose journal cannot be read ahead: that is not tried again.
     given_up: Option<Term>,
+    answer: mpsc::UnboundedSender<Input>,
+    /// The term of which it was said that there is no more to read at first.
+    answered: Option<Term>,
 }
 
 impl Lane {
@@ -95,6 +104,10 @@ impl Lane {
                 }
                 if wanted == Some((term, durable)) && !self.read(term, durable) {
                     wanted = None;
+                    if self.answered.replace(term) != Some(term) {
+                        // The driver may have ended.
+                        let _ = self.answer.send(Input::ReadAheadDone { term });
+                    }
                 }
             }
         }

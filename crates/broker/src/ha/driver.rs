@@ -87,7 +87,7 @@ impl Driver {
             };
             Link::start(link, knowledge)
         });
-        let ahead = Ahead::start(store.clone(), parts.steps.engine.clone())?;
+        let ahead = Ahead::start(store.clone(), parts.steps.engine.clone(), answer.clone())?;
         let steps = Steps::new(parts.steps, ahead.clone(), answer.clone());
         let steps_task = tokio::spawn(steps.run(jobs));
         Ok(Self {

@@ -22,6 +22,7 @@ fn every_kind_of_message_arrives_as_it_was_sent() {
             head: 2,
             record_version: 3,
             locks: Some(Locks::Seen),
+            reading: true,
         }),
         Body::Grant(Grant {
             asked_ms: 1,

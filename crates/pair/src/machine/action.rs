@@ -130,7 +130,7 @@ pub enum Action {
     Exit(ExitReason),
     /// Of this term so many entries are on disk, as its holder says: a standby may read them ahead, so
     /// that a takeover reads only the tail. Nothing is decided on what was read; it is worth nothing
-    /// once another term is named. No answer.
+    /// once another term is named. Answer, once for each term: `ReadAheadDone`.
     ReadAhead {
         /// The term this side follows.
         term: Term,

@@ -14,6 +14,10 @@ use crate::{Term, Wanted};
 
 use super::taking::FREE_QUICK_ENDS;
 
+/// How long a request waits for a standby that reads the journal ahead, from when it was first heard to do so.
+/// Much longer than a journal of ordinary size takes: afterwards the takeover itself shows why.
+const READ_AHEAD_WAIT_MS: u64 = 60_000;
+
 impl Machine {
     pub(super) fn step_serving(&mut self, term: Term, gap: Gap, work: &Work) -> bool {
         self.waiting = match work {
@@ -182,8 +186,16 @@ impl Machine {
             };
         }
         let term = self.own_term();
-        if term.is_some_and(|term| self.has_live_member(term)) {
-            return Objection::None;
+        if let Some(term) = term.filter(|term| self.has_live_member(*term)) {
+            let reading = self.contact.follower_reads_ms(term);
+            let until_ms = reading.map(|since_ms| since_ms + READ_AHEAD_WAIT_MS);
+            return match until_ms.filter(|until_ms| now_ms < *until_ms) {
+                Some(_) => Objection::NotYet {
+                    reason: format!("the {} still reads the journal", wanted.to),
+                    until_ms,
+                },
+                None => Objection::None,
+            };
         }
         // A hint for the words alone.
         let runs = self

@@ -26,6 +26,8 @@ pub(super) struct Contact {
     grant_end_ms: u64,
     /// What was last said to be worth reading ahead.
     read_ahead: Option<(Term, u64)>,
+    /// The newest term of which all was read that there was to read at first.
+    caught_up: Option<Term>,
 }
 
 /// The connected process of the other side.
@@ -35,6 +37,8 @@ struct Peer {
     since_unix_ms: u64,
     heard_ms: u64,
     beat: Option<Beat>,
+    /// Since when its beats say that it reads the journal ahead.
+    reads_since_ms: Option<u64>,
     leaves: bool,
 }
 
@@ -55,6 +59,7 @@ impl Contact {
             since_unix_ms: unix_ms,
             heard_ms: now_ms,
             beat: None,
+            reads_since_ms: None,
             leaves: false,
         });
         self.trouble = None;
@@ -105,6 +110,8 @@ impl Contact {
             }
         }
         if peer.beat.as_ref().is_none_or(|newest| newest.n < beat.n) {
+            let since_ms = peer.reads_since_ms.unwrap_or(now_ms);
+            peer.reads_since_ms = beat.reading.then_some(since_ms);
             peer.beat = Some(beat);
         }
     }
@@ -178,6 +185,23 @@ impl Contact {
         let next = Some((term, heard.head));
         (heard.head > 0 && std::mem::replace(&mut self.read_ahead, next) != next)
             .then_some(heard.head)
+    }
+
+    /// What there was to read ahead of this term has been read.
+    pub(super) fn caught_up(&mut self, term: Term) {
+        self.caught_up = Some(term);
+    }
+
+    /// Whether this side still reads for the first time what there is of this term.
+    pub(super) fn is_reading(&self, term: Term) -> bool {
+        self.caught_up != Some(term) && self.read_ahead.is_some_and(|(of, _)| of == term)
+    }
+
+    /// Since when the connected standby says that it does so.
+    pub(super) fn follower_reads_ms(&self, term: Term) -> Option<u64> {
+        let beat = self.beat()?;
+        let reads = beat.term == Some(term) && beat.reading;
+        self.peer.as_ref()?.reads_since_ms.filter(|_| reads)
     }
 
     /// Whether the connected process says, as its last word, that it serves this term.
@@ -311,6 +335,7 @@ mod tests {
             head: 0,
             record_version: 1,
             locks: None,
+            reading: false,
         };
         contact.took_beat(beat, 1_000);
         contact

@@ -121,6 +121,12 @@ pub enum Input {
         /// The own term.
         term: Term,
     },
+    /// Answers `ReadAhead`: what was on disk of this term and of those before it has been read once, or cannot be
+    /// read ahead.
+    ReadAheadDone {
+        /// The term this side follows, or followed.
+        term: Term,
+    },
     /// A process of the other side is connected over the link; it has proved who it is. There is
     /// one at a time.
     LinkUp {

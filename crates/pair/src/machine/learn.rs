@@ -80,6 +80,7 @@ impl Machine {
                 self.stop_by_ms
                     .get_or_insert(now_ms + self.config.timers.stop_ms);
             }
+            Input::ReadAheadDone { term } => self.contact.caught_up(term),
             Input::LinkUp { peer } => {
                 self.contact.up(peer, now_ms, self.now.unix_ms);
             }

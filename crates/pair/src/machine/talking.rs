@@ -152,6 +152,7 @@ impl Machine {
             head: own.map_or(0, |_| self.consent.head()),
             record_version: self.newest.record.as_ref().map_or(0, |it| it.version),
             locks: self.locks_seen(),
+            reading: own.is_none() && followed.is_some_and(|term| self.contact.is_reading(term)),
         }
     }
 
