@@ -1,8 +1,8 @@
 //! What the two sides tell each other over the link between them.
 //!
 //! Pair, mode, side and incarnation of the sender are proved once, when a connection is made; every
-//! message names the epoch of the newest record its sender knows. A message can be lost, late, out
-//! of order or there twice: nothing in it means more than what was true when it was sent.
+//! message names the newest epoch its sender knows. A message can be lost, late, out of order or
+//! there twice: nothing in it means more than what was true when it was sent.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,8 @@ use crate::{Cut, Incarnation, Locks, Log, Position, Record, Role, StoreId, Term}
 /// One message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Epoch of the newest record that the sender has read or written.
+    /// The newest epoch that the sender knows: of a record that it has read or written, or of a seal
+    /// or journal file that was in the store when its process started.
     pub epoch: u64,
     /// What it says.
     pub body: Body,
@@ -71,6 +72,10 @@ pub struct Beat {
     pub head: u64,
     /// The arbiter's version of the newest record the sender knows: a hint to read (A6).
     pub record_version: u64,
+    /// `serial` of that record. The holder of its term must not stay below it: whoever knows it takes
+    /// anything older for missing (A4). 0 from a sender of a version that did not tell it.
+    #[serde(default)]
+    pub record_serial: u64,
     /// What the sender, a standby, has seen of the lock of the term it follows.
     pub locks: Option<Locks>,
     /// The sender, a standby, still reads for the first time what lies in the journal of the term it follows:

@@ -21,6 +21,7 @@ fn every_kind_of_message_arrives_as_it_was_sent() {
             ask_ms: Some(0),
             head: 2,
             record_version: 3,
+            record_serial: 4,
             locks: Some(Locks::Seen),
             reading: true,
         }),

@@ -32,6 +32,7 @@ impl Machine {
             return true;
         }
         self.recreate_record();
+        self.raise_serial(term);
         let is_settled = *work == Work::Clients && matches!(gap, Gap::Closed { .. });
         self.tend_members(term, is_settled);
         if *work != Work::Clients {
@@ -103,6 +104,24 @@ impl Machine {
         };
         let action = self.lane.begin(Purpose::Recreate, write);
         self.push(action);
+    }
+
+    /// The record went back by writes of this holder whose answers it never got. A standby that has seen
+    /// them takes what is in place for missing (A4), promises nothing and cannot be admitted, while this
+    /// holder has nothing to write: so it writes once, above them.
+    ///
+    /// It is a write like any other of this term: only its holder ever raises its `serial`, and the
+    /// compare-and-set is on a record that names it, so it can undo nothing but its own lost writes.
+    fn raise_serial(&mut self, term: Term) {
+        let Some(newest) = self.good_record().cloned() else {
+            return;
+        };
+        let seen = self.contact.serial_seen_by_follower(term);
+        if seen <= newest.record.serial || !self.lane.is_idle() {
+            return;
+        }
+        let next = newest.record.raised(seen, self.next_wid());
+        self.cas(Purpose::Raise, newest.version, next);
     }
 
     /// The one further write of a taker: every replaced term is fenced, and the gap is known.

@@ -288,9 +288,18 @@ impl Contact {
 
     /// What the connected standby, if it follows this term, has seen of its lock.
     pub(super) fn locks_seen_by_follower(&self, term: Term) -> Option<Locks> {
+        self.word_of_follower(term).and_then(|beat| beat.locks)
+    }
+
+    /// The `serial` of the newest record of this term that its connected standby knows.
+    pub(super) fn serial_seen_by_follower(&self, term: Term) -> u64 {
+        self.word_of_follower(term)
+            .map_or(0, |beat| beat.record_serial)
+    }
+
+    fn word_of_follower(&self, term: Term) -> Option<&Beat> {
         self.beat()
             .filter(|beat| beat.term == Some(term) && !beat.role.holds())
-            .and_then(|beat| beat.locks)
     }
 }
 
@@ -334,6 +343,7 @@ mod tests {
             ask_ms: Some(77),
             head: 0,
             record_version: 1,
+            record_serial: 1,
             locks: None,
             reading: false,
         };

@@ -23,6 +23,8 @@ pub(super) enum Purpose {
     Stop,
     /// To make a lost record again.
     Recreate,
+    /// To write above what the standby has seen of this term.
+    Raise,
     /// To count a process in.
     Admit,
     /// To count a process out.
@@ -244,6 +246,7 @@ impl Lane {
             | Purpose::FencesDone
             | Purpose::Stop
             | Purpose::Recreate
+            | Purpose::Raise
             | Purpose::Admit
             | Purpose::Remove
             | Purpose::Locks => found.wid == mine.wid,

@@ -284,6 +284,7 @@ impl Machine {
             // Lost, or nothing more to say: what is still needed is decided anew (A3).
             Purpose::Ask
             | Purpose::Recreate
+            | Purpose::Raise
             | Purpose::Stop
             | Purpose::Refuse
             | Purpose::FencesDone

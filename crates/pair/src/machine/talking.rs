@@ -151,6 +151,7 @@ impl Machine {
             ask_ms: asks.then_some(self.now.mono_ms),
             head: own.map_or(0, |_| self.consent.head()),
             record_version: self.newest.record.as_ref().map_or(0, |it| it.version),
+            record_serial: self.record().map_or(0, |record| record.serial),
             locks: self.locks_seen(),
             reading: own.is_none() && followed.is_some_and(|term| self.contact.is_reading(term)),
         }
@@ -201,8 +202,12 @@ impl Machine {
     }
 
     fn message(&self, body: Body) -> Message {
+        let recorded = self.record().map_or(0, |record| record.epoch);
+        // A term that sealed was in the record once: who still holds an older one was replaced, and
+        // may have nothing to write that would show it its mark.
+        let stored = self.store.map_or(0, |store| store.newest_epoch);
         Message {
-            epoch: self.record().map_or(0, |record| record.epoch),
+            epoch: recorded.max(stored),
             body,
         }
     }

@@ -243,6 +243,15 @@ impl Record {
         self.written(wid)
     }
 
+    /// The holder's record, above a `serial` that its standby has seen in a record of the same term
+    /// that is not in place any more (A4). It says what it said: what that other one said is undone.
+    #[must_use]
+    pub fn raised(&self, above: u64, wid: WriteId) -> Self {
+        let mut next = self.written(wid);
+        next.serial = next.serial.max(above.saturating_add(1));
+        next
+    }
+
     /// This record with the marks of one more write of a broker.
     fn written(&self, wid: WriteId) -> Self {
         Self {
