@@ -21,6 +21,7 @@ impl World {
         process.unsynced += 1;
         let (entries, start) = (process.written, false);
         self.store.write(term, entries);
+        self.retire_segment(id, term, entries);
         let first = if early {
             Effect::ReadMark {
                 term,
@@ -84,6 +85,7 @@ impl World {
             up_to
         };
         self.ledger.acknowledge(term, up_to, &self.store);
+        self.remove_retired(id, up_to);
     }
 
     /// W1: a process hands over only when a request is in force that it knows.

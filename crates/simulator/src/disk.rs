@@ -40,7 +40,7 @@ impl World {
             // Slow writes land late, too; nobody is told.
             Effect::Sync { term, entries, .. } if !current => {
                 if self.chance.percent(30) {
-                    self.store.sync(term, entries);
+                    self.sync_log(term, entries);
                 }
             }
             Effect::Sync {
@@ -53,10 +53,22 @@ impl World {
                 entries,
                 start,
             } if current => self.read_mark(id, (term, entries, start)),
+            // What the store was asked to remove goes without its process, too.
+            Effect::Remove { segment } if runs || self.chance.percent(50) => {
+                match self.store_seen_from(id) {
+                    Access::Answers => self.remove_segment(segment),
+                    Access::Hangs(wait_ms) => {
+                        self.effect(id, wait_ms, Effect::Remove { segment });
+                    }
+                    // It is left over, for the next taker to find.
+                    Access::Fails => {}
+                }
+            }
             Effect::Arbiter(_)
             | Effect::Lock(_)
             | Effect::Fence { .. }
-            | Effect::ReadMark { .. } => {}
+            | Effect::ReadMark { .. }
+            | Effect::Remove { .. } => {}
         }
     }
 
@@ -165,9 +177,7 @@ impl World {
             Action::Fence { term, terms } => return self.begin_fencing(id, in_ms, term, terms),
             Action::LoadHistory { term, at_least } => return self.load(id, term, at_least),
             Action::Seal { term } => {
-                let history = self.peek(id).history.clone();
-                let sealed = self.store.seal(term, history);
-                let result = if sealed {
+                let result = if self.seal(id, term) {
                     Ok(())
                 } else {
                     Err("sealed by another".to_owned())
@@ -201,6 +211,15 @@ impl World {
             other => panic!("{other:?} is no step"),
         };
         self.step_done(id, answer);
+    }
+
+    /// Seals what the process has read, unless another term has sealed that epoch.
+    fn seal(&mut self, id: u8, term: Term) -> bool {
+        let process = self.peek(id);
+        let (history, segments) = (process.history.clone(), process.segments.clone());
+        let sealed = self.store.seal(term, history, segments.into());
+        self.check_segments();
+        sealed
     }
 
     fn start_term(&mut self, id: u8, in_ms: u64, term: Term) {
@@ -246,8 +265,7 @@ impl World {
                 self.store.unlock_the_one(id);
             }
             Action::Seal { term } if !runs => {
-                let history = self.peek(id).history.clone();
-                self.store.seal(*term, history);
+                self.seal(id, *term);
             }
             _ => {}
         }
@@ -296,6 +314,7 @@ impl World {
         }
         if self.breaks(Mutation::LoadBeforeFence) {
             self.process(id).history = self.store.load(term, &mut self.chance);
+            self.find_segments(id, term);
         }
         let result = if created {
             Ok(())
@@ -357,6 +376,7 @@ impl World {
                 return self.effect(id, in_ms, again);
             }
         }
+        let mut result = Ok(());
         if !self.breaks(Mutation::LoadBeforeFence) {
             self.process(id).history = if self.breaks(Mutation::OneJournal) {
                 self.store.load_all(term, &mut self.chance)
@@ -365,8 +385,10 @@ impl World {
             } else {
                 self.store.load(term, &mut self.chance)
             };
+            if !self.find_segments(id, term) {
+                result = Err("a segment is missing".to_owned());
+            }
         }
-        let result = Ok(());
         self.step_done(id, Some(Input::HistoryLoaded { term, result }));
     }
 
@@ -383,12 +405,15 @@ impl World {
         }
         if self.chance.one_in(self.nature.sync_fails_in) {
             if self.chance.percent(50) {
-                self.store.sync(term, entries);
+                self.sync_log(term, entries);
             }
             self.tally.sync_errors += 1;
             return self.journal_failed(id, term, start);
         }
-        self.store.sync(term, entries);
+        self.sync_log(term, entries);
+        if self.breaks(Mutation::RemovesBeforeGate) {
+            self.remove_retired(id, entries);
+        }
         if !start && self.breaks(Mutation::GateBeforeSync) {
             let process = self.process(id);
             process.unsynced = process.unsynced.saturating_sub(1);

@@ -28,6 +28,7 @@ mod options;
 mod plan;
 mod process;
 mod script;
+mod segments;
 mod show;
 mod simulation;
 mod store;

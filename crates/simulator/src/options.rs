@@ -27,6 +27,12 @@ pub enum Mutation {
     NoSealedLengths,
     /// S3: one journal for all terms.
     OneJournal,
+    /// S3: a segment is removed before the entry that retires it is on disk.
+    RemovesBeforeSync,
+    /// S3: a segment is removed when that entry is on disk, before it has passed the gate.
+    RemovesBeforeGate,
+    /// S3: what a segment says of retired ones is dropped when it is retired itself.
+    DropsRetirements,
     /// R4: the *term start* counts as durable before its fsync.
     StartUnsynced,
     /// A rule of the machine.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use pair::{Action, Incarnation, Machine, Role, Side, Term};
 
 use crate::clock::Clock;
+use crate::segments::Segment;
 use crate::store::History;
 
 /// One process.
@@ -30,6 +31,11 @@ pub(crate) struct Process {
     /// Grows with every `DropState`: what was begun before ends unanswered.
     pub(crate) generation: u64,
     pub(crate) history: History,
+    /// Segments of earlier terms that count, oldest first, and its own next one to be retired.
+    pub(crate) segments: VecDeque<Segment>,
+    pub(crate) next_own: u64,
+    /// Segments that its entries have retired, to be removed once those have passed the gate.
+    pub(crate) retiring: VecDeque<(u64, Segment)>,
     /// The term whose log it writes.
     pub(crate) term: Option<Term>,
     /// Entries written to that log, on disk or not.
@@ -79,6 +85,9 @@ impl Process {
             step_under_way: false,
             generation: 0,
             history: History::new(),
+            segments: VecDeque::new(),
+            next_own: 1,
+            retiring: VecDeque::new(),
             term: None,
             written: 0,
             unsynced: 0,
@@ -119,6 +128,7 @@ impl Process {
         self.generation += 1;
         self.open = false;
         self.unsynced = 0;
+        self.retiring.clear();
         self.term = None;
         self.fresh_until_ms = 0;
         self.step_under_way = false;

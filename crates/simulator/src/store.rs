@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use pair::Term;
 
 use crate::chance::Chance;
+use crate::segments::{Segment, Segments};
 
 /// What a term builds on: logs and how much of each.
 pub(crate) type History = BTreeMap<Term, u64>;
@@ -37,6 +38,8 @@ pub(crate) struct Store {
     files: BTreeMap<Term, TermFile>,
     logs: BTreeMap<Term, Log>,
     seals: BTreeMap<Term, History>,
+    /// The files of the logs.
+    pub(crate) segments: Segments,
     /// The one mark of a store that has only one: the term that serves.
     one_mark: Option<Term>,
     /// The one lock of a store that has only one.
@@ -232,14 +235,21 @@ impl Store {
             .collect()
     }
 
+    /// The newest term that sealed below this epoch.
+    pub(crate) fn newest_seal_below(&self, epoch: u64) -> Option<Term> {
+        let mut newest = self.seals.keys().rev().copied();
+        newest.find(|term| term.epoch < epoch)
+    }
+
     /// Seals an epoch, unless another term has.
-    pub(crate) fn seal(&mut self, own: Term, history: History) -> bool {
+    pub(crate) fn seal(&mut self, own: Term, history: History, segments: Vec<Segment>) -> bool {
         let newest = self.seals.keys().rev();
         let taken = newest
             .take_while(|term| term.epoch >= own.epoch)
             .any(|term| term.epoch == own.epoch && *term != own);
         if !taken {
             self.seals.insert(own, history);
+            self.segments.seal(own, segments);
         }
         !taken
     }

@@ -19,6 +19,10 @@ pub struct Tally {
     pub deliveries: u64,
     /// Writes of the record by the brokers.
     pub writes: u64,
+    /// Segments that were retired.
+    pub segments_retired: u64,
+    /// Segments that were removed.
+    pub segments_removed: u64,
     /// Failed fsyncs.
     pub sync_errors: u64,
     /// Takeovers by cause, in the order in which causes were met.
@@ -53,6 +57,8 @@ impl Tally {
         self.acknowledged += other.acknowledged;
         self.deliveries += other.deliveries;
         self.writes += other.writes;
+        self.segments_retired += other.segments_retired;
+        self.segments_removed += other.segments_removed;
         self.sync_errors += other.sync_errors;
         for (cause, times) in &other.takeovers {
             self.took_over(cause, *times);
@@ -71,6 +77,8 @@ impl fmt::Display for Tally {
         writeln!(f, "acknowledged entries {:>12}", self.acknowledged)?;
         writeln!(f, "deliveries           {:>12}", self.deliveries)?;
         writeln!(f, "writes of the record {:>12}", self.writes)?;
+        writeln!(f, "segments retired     {:>12}", self.segments_retired)?;
+        writeln!(f, "segments removed     {:>12}", self.segments_removed)?;
         writeln!(f, "takeovers by cause")?;
         let mut takeovers = self.takeovers.clone();
         takeovers.sort_by(|one, other| one.0.as_str().cmp(other.0.as_str()));

@@ -18,6 +18,7 @@ use crate::ledger::Ledger;
 use crate::network::Link;
 use crate::options::{Mutation, Nature, Options, Setup};
 use crate::process::{Place, Process, index};
+use crate::segments::Segment;
 use crate::store::Store;
 use crate::tally::Tally;
 
@@ -99,6 +100,9 @@ pub(crate) enum Effect {
         term: Term,
         entries: u64,
         start: bool,
+    },
+    Remove {
+        segment: Segment,
     },
 }
 

@@ -13,7 +13,7 @@ const NEAR_HINT: u64 = 4;
 
 /// The rules, whether marks are seen, and a seed that found it. That one is only where the search
 /// begins: what changes the worlds moves it.
-const RULES: [(Mutation, bool, u64); 33] = [
+const RULES: [(Mutation, bool, u64); 39] = [
     (Mutation::GateBeforeSync, true, 8),
     (Mutation::GateBeforeSync, false, 67),
     (Mutation::GateWithoutMark, true, 10),
@@ -27,6 +27,12 @@ const RULES: [(Mutation, bool, u64); 33] = [
     (Mutation::NoSealedLengths, false, 16),
     (Mutation::OneJournal, true, 0),
     (Mutation::OneJournal, false, 6),
+    (Mutation::RemovesBeforeSync, true, 0),
+    (Mutation::RemovesBeforeSync, false, 0),
+    (Mutation::RemovesBeforeGate, true, 0),
+    (Mutation::RemovesBeforeGate, false, 0),
+    (Mutation::DropsRetirements, true, 0),
+    (Mutation::DropsRetirements, false, 0),
     (Mutation::StartUnsynced, true, 0),
     (Mutation::Machine(BrokenRule::ContinuesEpoch), true, 3),
     (Mutation::Machine(BrokenRule::PromiseFromReceipt), true, 114),

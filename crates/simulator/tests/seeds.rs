@@ -8,7 +8,7 @@ const SEEDS: u64 = 500;
 
 /// No world of these seeds breaks an invariant, and enough happens in them.
 fn all_hold(options: &Options) {
-    let mut terms_served = 0;
+    let (mut terms_served, mut segments_removed) = (0, 0);
     for seed in 0..SEEDS {
         let outcome = run(seed, options);
         if !outcome.violations.is_empty() {
@@ -20,11 +20,16 @@ fn all_hold(options: &Options) {
             panic!("seed {seed}: {:#?}\n{trace}", outcome.violations);
         }
         terms_served += outcome.tally.terms_served;
+        segments_removed += outcome.tally.segments_removed;
     }
     // Worlds in which hardly anything happens would prove nothing.
     assert!(
         terms_served > 2 * SEEDS,
         "only {terms_served} terms served in {SEEDS} worlds"
+    );
+    assert!(
+        segments_removed > 10 * SEEDS,
+        "only {segments_removed} segments removed in {SEEDS} worlds"
     );
 }
 
