@@ -167,3 +167,16 @@ pub struct Report {
     /// The newest record it ever knew.
     pub record: Option<Box<Record>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_beat_of_a_version_that_tells_no_serial_is_understood() {
+        let beat = r#"{"n":7,"echo":6,"role":"standby","term":null,"ask_ms":null,"head":0,
+            "record_version":3,"locks":null}"#;
+        let beat: Beat = serde_json::from_str(beat).unwrap();
+        assert_eq!((beat.record_version, beat.record_serial), (3, 0));
+    }
+}

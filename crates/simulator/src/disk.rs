@@ -117,7 +117,7 @@ impl World {
 
     fn survey(&self) -> Survey {
         let terms: Vec<Term> = self.store.terms().collect();
-        let works = self.nature.locks_work;
+        let works = self.nature.locks_work && !self.breaks(Mutation::SurveysNoLocks);
         let mut unmarked = terms.iter().copied();
         let living = unmarked.find(|term| {
             self.store.mark(*term) == Some(false) && works && self.store.probe(*term) == Some(true)

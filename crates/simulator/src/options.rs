@@ -35,6 +35,8 @@ pub enum Mutation {
     DropsRetirements,
     /// R4: the *term start* counts as durable before its fsync.
     StartUnsynced,
+    /// R6: where the record is lost, locks that are held are not seen.
+    SurveysNoLocks,
     /// A rule of the machine.
     Machine(BrokenRule),
 }

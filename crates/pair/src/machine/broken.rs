@@ -38,6 +38,8 @@ pub enum BrokenRule {
     ConflictIsNo,
     /// R3: after a conflict nothing is checked anew.
     NoRecheck,
+    /// R3: a process takes over on silence that is no member.
+    TakesThoughNoMember,
     /// R3: a member that takes over is the only member at once.
     TakesAlone,
     /// R4: a member is not in the gate.

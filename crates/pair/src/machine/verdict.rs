@@ -210,7 +210,8 @@ impl Machine {
     /// it ever gave has run out and nothing was heard of the active for long enough.
     fn silence_until(&self, record: &Record, holder: &Holder) -> Option<u64> {
         let timers = self.config.timers;
-        if holder.side == self.config.side || !self.is_member(record) {
+        let may_take = self.is_member(record) || self.breaks(BrokenRule::TakesThoughNoMember);
+        if holder.side == self.config.side || !may_take {
             return None;
         }
         if self.config.lock == LockPolicy::Storage {

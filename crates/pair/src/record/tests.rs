@@ -183,3 +183,19 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_record_is_raised_above_what_was_seen_and_says_what_it_said() {
+    let record = with_foreign_key().takeover(taker(Side::Primary, 1), wid(1, 1));
+    let raised = record.raised(7, wid(1, 2));
+    assert_eq!((raised.serial, raised.wid), (8, Some(wid(1, 2))));
+    assert!(!raised.is_older_than(record.epoch, 7));
+    let restored = Record {
+        serial: record.serial,
+        wid: record.wid,
+        ..raised
+    };
+    assert_eq!(restored, record, "nothing else changes");
+    // Less than it has already is no reason to go back.
+    assert_eq!(record.raised(0, wid(1, 2)).serial, record.serial + 1);
+}
