@@ -96,7 +96,12 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
             plan.strike(&mut world, &mut chance);
         }
     }
-    recover(&mut world, &plan);
+    // A write heals some of what went wrong: in every other world nobody writes before the proof.
+    let quiet = seed % 2 == 1;
+    recover(&mut world, &plan, quiet);
+    if quiet {
+        prove_in_sync(&mut world, &plan);
+    }
     prove(&mut world, &plan);
     world.tally.seeds = 1;
     world.tally.terms_served = world.ledger.terms_served();
@@ -114,7 +119,7 @@ fn first_record() -> Record {
 }
 
 /// Ends the faults and gives the pair its time.
-fn recover(world: &mut World, plan: &Plan) {
+fn recover(world: &mut World, plan: &Plan, quiet: bool) {
     world.log(|| "the faults are over".to_owned());
     world.arbiter.behaviour = Behaviour::Answers;
     world.arbiter.mute_once = false;
@@ -141,7 +146,9 @@ fn recover(world: &mut World, plan: &Plan) {
             world.free_the_record();
         }
         world.run_until(world.now_ms + 100);
-        world.clients_work();
+        if !quiet {
+            world.clients_work();
+        }
     }
 }
 
@@ -170,6 +177,11 @@ fn prove(world: &mut World, plan: &Plan) {
         let what = "I7: nobody acknowledges although the faults are over".to_owned();
         world.ledger.violated(what);
     }
+    prove_in_sync(world, plan);
+}
+
+/// I7: both sides are members.
+fn prove_in_sync(world: &mut World, plan: &Plan) {
     let both = SIDES.map(|side| world.newest(side).map(Process::inc));
     if plan.gone.is_none() {
         for (side, inc) in SIDES.into_iter().zip(both) {
