@@ -6,8 +6,11 @@
 /// The times one side works with, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timers {
-    /// How often the record is listed; setting `detection.heartbeat`.
+    /// How often a sign of life is sent; setting `detection.heartbeat`.
     pub beat_ms: u64,
+    /// How often the record is read while nothing hints at a change of it: every `beat` where changes are
+    /// found by looking, seldom where a watch tells of them (A6).
+    pub look_ms: u64,
     /// Silence until a side counts as lost; setting `detection.timeout`.
     pub lost_after_ms: u64,
     /// The longest promise of this side; follows `detection.timeout`.
@@ -58,10 +61,15 @@ pub struct Timers {
 const MIN_BEAT_MS: u64 = 10;
 const MAX_TIMEOUT_MS: u64 = 600_000;
 
+/// How often a watched record is read all the same: a standby may only say that it would take over while it
+/// knows that the arbiter answers, and a watch can be silent for another reason than that nothing happens.
+const WATCHED_LOOK_MS: u64 = 5_000;
+
 impl Default for Timers {
     fn default() -> Self {
         Self {
             beat_ms: 250,
+            look_ms: 250,
             lost_after_ms: 2_000,
             promise_ms: 2_000,
             margin_ms: 200,
@@ -88,6 +96,15 @@ impl Default for Timers {
 }
 
 impl Timers {
+    /// The same where a watch tells of changes of the record.
+    #[must_use]
+    pub fn watched(self) -> Self {
+        Self {
+            look_ms: WATCHED_LOOK_MS.max(self.beat_ms),
+            ..self
+        }
+    }
+
     /// The times that follow from the two settings.
     pub fn new(heartbeat_ms: u64, timeout_ms: u64) -> Result<Self, BadTimers> {
         if heartbeat_ms < MIN_BEAT_MS {
@@ -109,6 +126,7 @@ impl Timers {
         }
         Ok(Self {
             beat_ms: heartbeat_ms,
+            look_ms: heartbeat_ms,
             lost_after_ms: timeout_ms,
             promise_ms: timeout_ms,
             // At least what two clocks that run 2 % wrong need, and a beat's delay.

@@ -5,7 +5,9 @@ use crate::options::{Nature, Options, Setup};
 use crate::process::{Behaviour, Place, SIDES, index};
 use crate::show::{members, summary};
 use crate::world::World;
-use pair::{Failback, Incarnation, Locks, Mode, Record, Side, Term, Versioned, Wanted, WriteId};
+use pair::{
+    Failback, Incarnation, Input, Locks, Mode, Record, Side, Term, Versioned, Wanted, WriteId,
+};
 
 /// One script at work.
 struct Script {
@@ -80,6 +82,15 @@ impl Script {
             ["locks", "do", "not", "answer"] => world.locks_answer = false,
             ["locks", "answer"] => world.locks_answer = true,
             ["locks", "do", "not", "work"] => world.nature.locks_work = false,
+            ["watched"] => world.timers = world.timers.watched(),
+            ["hint", side] => on(world, side, |world, id| world.learn(id, Input::RecordHint)),
+            // The side's supervisor says that a process has ended.
+            ["tell", side, "that", number, "ended"] => {
+                let inc = Incarnation([number.parse().unwrap(); 16]);
+                on(world, side, |world, id| {
+                    world.learn(id, Input::ProcessEnded { inc });
+                });
+            }
             ["machines", "differ"] => world.nature.same_boot = false,
             ["drain", "takes", time] => world.drain_ms = milliseconds(time),
             ["reading", "ahead", "takes", time] => world.reading_ms = milliseconds(time),

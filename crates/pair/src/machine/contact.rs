@@ -20,6 +20,8 @@ pub(super) struct Contact {
     /// The newest term whose own holder said that it is over, and since when, on this clock, it had
     /// accepted nothing new.
     resigned: Option<(Term, u64)>,
+    /// A process that its supervisor saw end; of several the last, for there is one holder at a time.
+    ended: Option<Incarnation>,
     /// A question for a promise that is not answered yet: the record may have to be read first.
     asked: Option<(Incarnation, Term, u64)>,
     /// The end of every promise this process ever gave.
@@ -131,6 +133,16 @@ impl Contact {
         if newer {
             self.resigned = Some((resign.term, now_ms.saturating_sub(resign.idle_ms)));
         }
+    }
+
+    /// Its supervisor saw this process end.
+    pub(super) fn ended(&mut self, inc: Incarnation) {
+        self.ended = Some(inc);
+    }
+
+    /// Whether this process is known to have ended.
+    pub(super) fn has_ended(&self, inc: Incarnation) -> bool {
+        self.ended == Some(inc)
     }
 
     /// The connected process, when its connection was made, and why there is none.

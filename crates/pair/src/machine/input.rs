@@ -28,6 +28,8 @@ pub enum Input {
     StoreInspected(Result<StoreFacts, String>),
     /// Answers `ReadRecord`. The driver reads the peer's side file first and passes `PeerFile`.
     RecordRead(RecordRead),
+    /// The record may have changed, or whoever watches it cannot tell any more: a hint to read it (A6).
+    RecordHint,
     /// Answers `Cas` and `Create`.
     CasDone(CasDone),
     /// What the other side's file says; `None` if it left none.
@@ -144,6 +146,12 @@ pub enum Input {
         peer: Incarnation,
         /// What it says.
         message: Message,
+    },
+    /// The supervisor of that process saw it end: proof of death. On Kubernetes only the kubelet's word about the
+    /// container of this very incarnation.
+    ProcessEnded {
+        /// That process.
+        inc: Incarnation,
     },
     /// Why there is no link, as far as that is known: a sentence for people, never for a decision.
     LinkTrouble(String),

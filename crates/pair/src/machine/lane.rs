@@ -179,7 +179,7 @@ impl Lane {
             CasDone::Won { version } => {
                 self.answered(now_ms);
                 self.refused = false;
-                self.next_read_ms = now_ms + timers.beat_ms;
+                self.next_read_ms = now_ms + timers.look_ms;
                 let record = unsettled.write.record().clone();
                 let settled = Settled {
                     purpose: unsettled.purpose,
@@ -235,7 +235,7 @@ impl Lane {
         self.under_way = UnderWay::Nothing;
         self.held = false;
         self.answered(now_ms);
-        self.next_read_ms = now_ms + timers.beat_ms;
+        self.next_read_ms = now_ms + timers.look_ms;
         let Unsettled { purpose, write, .. } = self.unsettled.take()?;
         let mine = write.record();
         let won = found.is_some_and(|found| match purpose {

@@ -31,6 +31,7 @@ impl Machine {
                     self.role_since_unix_ms = self.now.unix_ms;
                 }
             }
+            Input::RecordHint => self.lane.read_soon(now_ms),
             Input::CasDone(answer) => self.learn_write(&answer),
             Input::PeerFile(peer) => self.peer = peer,
             Input::LockProbed { term, lock } => {
@@ -90,6 +91,10 @@ impl Machine {
                 self.evidence.look_closely(now_ms, &self.config.timers);
             }
             Input::LinkMessage { peer, message } => self.learn_message(peer, message),
+            Input::ProcessEnded { inc } => {
+                self.contact.ended(inc);
+                self.lane.read_soon(now_ms);
+            }
             Input::LinkTrouble(why) => self.contact.troubled(why),
             Input::LinkRefused { .. }
             | Input::LogFrozen(_)

@@ -34,7 +34,7 @@ impl Machine {
                 }
                 self.lane.read_soon(self.now.mono_ms);
                 self.waiting = Waiting::OwnTakeover(cause);
-                if self.lane.lost() || self.known_until(self.lane.answered_ms()).is_none() {
+                if self.lane.lost() || self.arbiter_known_until().is_none() {
                     self.waiting = Waiting::Arbiter;
                 }
             }
@@ -54,7 +54,7 @@ impl Machine {
         if self.newest.state == RecordState::Unread || matches!(waiting, Waiting::Ports(_)) {
             return waiting;
         }
-        let Some(until_ms) = self.known_until(self.lane.answered_ms()) else {
+        let Some(until_ms) = self.arbiter_known_until() else {
             return Waiting::Arbiter;
         };
         self.wake(Some(until_ms));
@@ -113,6 +113,19 @@ impl Machine {
         heard_ms
             .filter(|_| is_connected)
             .map_or(0, |heard_ms| heard_ms + 2 * self.config.timers.beat_ms)
+    }
+
+    /// Until when the arbiter counts as one that answers. Where it is read seldom, its last answer counts for two
+    /// such times, unless it was asked since and did not answer.
+    fn arbiter_known_until(&self) -> Option<u64> {
+        let timers = self.config.timers;
+        let for_ms = if self.lane.lost() {
+            timers.lost_after_ms
+        } else {
+            timers.lost_after_ms.max(2 * timers.look_ms)
+        };
+        let until_ms = self.lane.answered_ms()? + for_ms;
+        (self.now.mono_ms < until_ms).then_some(until_ms)
     }
 
     /// How long an observation made then still counts; nothing if it does not any more.
@@ -216,7 +229,7 @@ impl Machine {
             && follows
             && can_make_its_file
             && self.known_until(self.store_seen_ms()).is_some()
-            && self.known_until(self.lane.answered_ms()).is_some()
+            && self.arbiter_known_until().is_some()
             && self.known_until(self.active_seen_ms()).is_some()
     }
 }

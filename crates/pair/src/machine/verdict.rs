@@ -131,6 +131,9 @@ impl Machine {
         if let Some(verdict) = self.verdict_on_resigned(record, holder) {
             return verdict;
         }
+        if let Some(verdict) = self.verdict_on_ended(record, holder) {
+            return verdict;
+        }
         match (
             self.verdict_on_lock(record, holder),
             self.silence_until(record, holder),
@@ -193,6 +196,28 @@ impl Machine {
             path,
             cause: self.cause(record, holder, Cause::ProcessEnded),
             gap_from_ms: Some(since_ms),
+        })
+    }
+
+    /// The holder's process has ended, by the word of its supervisor: that is proof, as its free lock would be.
+    fn verdict_on_ended(&self, record: &Record, holder: &Holder) -> Option<Verdict> {
+        if !self.contact.has_ended(holder.inc) {
+            return None;
+        }
+        let is_free = matches!(self.evidence.holding(), Holding::Free { .. });
+        if self.config.lock == LockPolicy::Storage && !is_free {
+            return None;
+        }
+        let take = Verdict::Take {
+            path: TakerPath::Proof,
+            cause: self.cause(record, holder, Cause::ProcessEnded),
+            gap_from_ms: self.gap_from_ms(record, holder),
+        };
+        let is_first = holder.side == self.config.side || self.evidence.met_active;
+        Some(if is_first {
+            take
+        } else {
+            self.no_sooner(self.cold_start_ms(), holder.side, take)
         })
     }
 
