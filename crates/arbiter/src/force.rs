@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use pair::{Holder, Incarnation, Mode, Record, Role, Side, Term, Versioned, WriteId};
 
-use crate::{DirectoryArbiter, Outcome, TermFile};
+use crate::{Outcome, Register, TermFile};
 
 mod error;
 
@@ -107,7 +107,7 @@ pub enum ForcedKind {
 ///
 /// Blocks, for about ten seconds at most while the arbiter gives no definite answer.
 pub fn force(
-    arbiter: &DirectoryArbiter,
+    arbiter: &dyn Register,
     store: &Path,
     order: &ForceOrder,
     mut look: impl FnMut() -> Seen,
@@ -180,7 +180,7 @@ fn still_dead(before: Option<&Record>, record: &Record) -> Result<(), ForceError
 
 /// What to write on what was found, and what that means; nothing to write if the record says it already.
 fn plan(
-    arbiter: &DirectoryArbiter,
+    arbiter: &dyn Register,
     store: &Path,
     order: &ForceOrder,
     found: Option<&Versioned>,
@@ -214,7 +214,7 @@ fn plan(
         }
         Some(record) => (record.clone(), ForcedKind::Usual),
         None if written == 0 => {
-            let arbiter = arbiter.dir().to_owned();
+            let arbiter = arbiter.place();
             return Err(ForceError::NothingHere { arbiter });
         }
         None => {
@@ -275,7 +275,7 @@ fn signs_of_life(side: Side, own: Option<&Said>, other: Option<&Said>) -> Result
 }
 
 /// Sends one write until its outcome is definite (A1). False means a conflict.
-fn send(arbiter: &DirectoryArbiter, base: Option<u64>, next: &Record) -> Result<bool, ForceError> {
+fn send(arbiter: &dyn Register, base: Option<u64>, next: &Record) -> Result<bool, ForceError> {
     let mut pause = FIRST_PAUSE;
     let mut sendings = 0;
     loop {

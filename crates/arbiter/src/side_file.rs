@@ -1,10 +1,11 @@
-//! What each side leaves in the arbiter's folder for the other: where it is, and that it is about to end.
+//! What each side leaves in a folder for the other, the arbiter's or one of the store: where it is, and that it is about to end.
 //!
 //! Each process also holds the lock of `side.SIDE.lock` for its life, because a killed one leaves its file as it
 //! was. All of it is a hint, never evidence: nothing about who is active may be concluded from it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
 use pair::{Draining, Incarnation, PeerInfo, Side};
 use serde::{Deserialize, Serialize};
@@ -101,10 +102,30 @@ impl SideFile {
     }
 }
 
+/// The folder in which the sides leave something for each other.
+#[derive(Debug, Clone)]
+pub struct SideFiles {
+    dir: PathBuf,
+}
+
 impl DirectoryArbiter {
+    /// Its folder is also the one in which the sides leave something for each other.
+    pub fn sides(&self) -> SideFiles {
+        SideFiles::in_folder(self.dir())
+    }
+}
+
+impl SideFiles {
+    /// Those in this folder.
+    pub fn in_folder(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
+    }
+
     /// What `side` says of itself; `None` if it left nothing that can be read as such.
-    pub fn read_side(&self, side: Side) -> io::Result<Option<SideFile>> {
-        let file = match File::open(self.dir().join(name(side))) {
+    pub fn read(&self, side: Side) -> io::Result<Option<SideFile>> {
+        let file = match File::open(self.dir.join(name(side))) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -116,19 +137,19 @@ impl DirectoryArbiter {
 
     /// Takes the lock of `side` for this process; `None` if another process has it. The file stays for ever: two
     /// processes that locked two files of one name would not see each other.
-    pub fn hold_side(&self, side: Side) -> io::Result<Option<SideLock>> {
+    pub fn hold(&self, side: Side) -> io::Result<Option<SideLock>> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(self.dir().join(lock_name(side)))?;
+            .open(self.dir.join(lock_name(side)))?;
         Ok(lock::try_exclusive(&file)?.then_some(SideLock { _locked: file }))
     }
 
     /// Whether a process of `side` holds its lock.
-    pub fn is_side_alive(&self, side: Side) -> io::Result<bool> {
-        let path = self.dir().join(lock_name(side));
+    pub fn is_alive(&self, side: Side) -> io::Result<bool> {
+        let path = self.dir.join(lock_name(side));
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => lock::is_held(&file),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -137,18 +158,18 @@ impl DirectoryArbiter {
     }
 
     /// Replaces what `side` says of itself, whole.
-    pub fn write_side(&self, side: Side, file: &SideFile) -> io::Result<()> {
+    pub fn write(&self, side: Side, file: &SideFile) -> io::Result<()> {
         let text = serde_json::to_vec_pretty(file)?;
-        let path = self.dir().join(name(side));
+        let path = self.dir.join(name(side));
         let temporary = self
-            .dir()
+            .dir
             .join(format!(".{}.{}.tmp", name(side), std::process::id()));
         let write = || {
             let mut out = File::create(&temporary)?;
             out.write_all(&text)?;
             out.sync_all()?;
             fs::rename(&temporary, &path)?;
-            sync_dir(self.dir())
+            sync_dir(&self.dir)
         };
         write().inspect_err(|_| {
             let _ = fs::remove_file(&temporary);

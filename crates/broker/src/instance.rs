@@ -2,6 +2,7 @@
 //!
 //! Every mistake names the file and, where there is one, the line. Nothing is written here.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -113,8 +114,8 @@ pub(crate) struct Instance {
 pub(crate) struct Ha {
     /// Which side.
     pub side: Side,
-    /// Folder of the pair record, absolute.
-    pub arbiter: PathBuf,
+    /// Where the pair record is.
+    pub arbiter: ArbiterAt,
     /// Folder of the journal, absolute.
     pub journal: PathBuf,
     /// What this broker tells clients and its peer; absent for a broker alone.
@@ -139,7 +140,38 @@ pub(crate) struct Ha {
     pub is_pair: bool,
 }
 
+/// Where the pair record is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ArbiterAt {
+    /// In this folder, absolute.
+    Folder(PathBuf),
+    /// In a Lease of Kubernetes.
+    Lease {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for ArbiterAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => write!(f, "{}", folder.display()),
+            Self::Lease { namespace, name } => write!(f, "the lease {namespace}/{name}"),
+        }
+    }
+}
+
 impl Ha {
+    /// Folder in which the sides leave something for each other: beside the record, or in the store that both see.
+    pub(crate) fn sides(&self) -> PathBuf {
+        match &self.arbiter {
+            ArbiterAt::Folder(folder) => folder.clone(),
+            ArbiterAt::Lease { .. } => self.journal.join("sides"),
+        }
+    }
+
     /// Which side, in the pair protocol's words.
     pub(crate) fn pair_side(&self) -> pair::Side {
         match self.side {
@@ -217,7 +249,9 @@ fn ha(
     let Some(effective) = effective else {
         return Ok(Ha {
             side: Side::Primary,
-            arbiter: paths::resolve(dir, configuration.directories.node_manager()).join("pair"),
+            arbiter: ArbiterAt::Folder(
+                paths::resolve(dir, configuration.directories.node_manager()).join("pair"),
+            ),
             journal,
             connector: None,
             link_port: None,
@@ -240,11 +274,15 @@ fn ha(
         ));
     }
     let arbiter = match &effective.arbiter {
-        Arbiter::Directory(folder) => paths::resolve(dir, folder),
-        Arbiter::None | Arbiter::Lease { .. } => {
+        Arbiter::Directory(folder) => ArbiterAt::Folder(paths::resolve(dir, folder)),
+        Arbiter::Lease { namespace, name } => ArbiterAt::Lease {
+            namespace: namespace.clone(),
+            name: name.clone(),
+        },
+        Arbiter::None => {
             return Err(InstanceError::NotServed {
                 file: dir.join("etc/tandem.properties"),
-                what: "arbiter: this version keeps the pair record in a directory only; use \
+                what: "arbiter: this version does not run a pair without one; use \
                        arbiter=directory:PATH"
                     .to_owned(),
             });

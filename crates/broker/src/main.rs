@@ -25,6 +25,7 @@ mod instance;
 mod link;
 mod logging;
 mod multicast;
+mod pods;
 mod random;
 mod run;
 mod settings;

@@ -3,10 +3,9 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Instant;
 
-use arbiter::{DirectoryArbiter, SideFile};
+use arbiter::SideFile;
 use broker_config::bootstrap_xml::HttpBinding;
 use core_protocol::packet::Connector;
 use core_protocol::server::ServerConfig;
@@ -21,10 +20,11 @@ use tracing::{debug, error, info, warn};
 use crate::broadcast;
 use crate::core::{Auth, Topology};
 use crate::exit;
-use crate::ha::{self, Driver, DriverParts, Reporter, StepsParts, Store};
+use crate::ha::{self, Arbiter, Driver, DriverParts, Reporter, StepsParts, Store};
 use crate::http;
 use crate::instance::{Ha, Instance};
 use crate::link::{Address, Group, LinkParts, LinkPort};
+use crate::pods::{self, Pods};
 
 /// Why the broker could not be started, with the exit status of that reason.
 #[derive(Debug)]
@@ -113,7 +113,18 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
     let inc = Incarnation(crate::random::bytes().map_err(StartError::unavailable)?);
     let (reporter, page) = Reporter::new(side, inc, counted);
     let pages = page_port.map(|port| tokio::spawn(http::serve(port, page, stop.child_token())));
-    let driver = driver(&instance, inc, link_port, reporter, messages, stop.clone())?;
+    let arbiter = Arbiter::open(&instance.ha)
+        .await
+        .map_err(StartError::unavailable)?;
+    let driver = driver(
+        &instance,
+        arbiter,
+        inc,
+        link_port,
+        reporter,
+        messages,
+        stop.clone(),
+    )?;
     let signals = tokio::spawn(watch_signals(stop.clone()));
 
     // On a thread of the runtime's own: the main thread would be woken for every message.
@@ -166,6 +177,7 @@ async fn open_link(ha: &Ha) -> Result<Option<LinkPort>, StartError> {
 
 fn driver(
     instance: &Instance,
+    arbiter: Arbiter,
     inc: Incarnation,
     link_port: Option<LinkPort>,
     reporter: Reporter,
@@ -186,15 +198,24 @@ fn driver(
         ..Options::default()
     };
     let store = Store::open(&ha.journal, options).map_err(no_store)?;
-    let arbiter = Arc::new(DirectoryArbiter::open(&ha.arbiter).map_err(StartError::unavailable)?);
     let (heartbeat_ms, timeout_ms) = ha.detection_ms;
+    let timers = Timers::new(heartbeat_ms, timeout_ms).map_err(StartError::usage)?;
+    let client = arbiter.client.clone();
+    let pods = Pods::of_this_process(|| client, side).filter(|_| arbiter.is_watched());
+    if pods.is_some() {
+        pods::leave_incarnation(inc);
+    }
     let machine = Machine::new(
         pair::Config {
             side,
             inc,
             pair: None,
             mode: Mode::SharedStore,
-            timers: Timers::new(heartbeat_ms, timeout_ms).map_err(StartError::usage)?,
+            timers: if arbiter.is_watched() {
+                timers.watched()
+            } else {
+                timers
+            },
             failback: match ha.failback {
                 broker_config::tandem_properties::Failback::Broker => Failback::Broker,
                 broker_config::tandem_properties::Failback::Managed => Failback::Managed,
@@ -206,8 +227,11 @@ fn driver(
             },
             failover_on_shutdown: ha.failover_on_shutdown,
             boot_id: ha::boot_id(),
-            process: Some(format!("pid {}", std::process::id())),
-            arbiter: ha.arbiter.display().to_string(),
+            process: Some(pods.as_ref().map_or_else(
+                || format!("pid {}", std::process::id()),
+                |pods| pods.own().to_owned(),
+            )),
+            arbiter: ha.arbiter.to_string(),
         },
         ha::now(),
     )
@@ -217,7 +241,7 @@ fn driver(
     let limits = instance.configuration.limits;
     let steps = StepsParts {
         store,
-        arbiter: Arc::clone(&arbiter),
+        sides: arbiter.sides.clone(),
         side,
         side_file: side_file(instance, inc),
         ports: instance.ports.clone(),
@@ -243,6 +267,7 @@ fn driver(
         topology,
         connector,
         link: link_port.map(|port| link_parts(instance, inc, port)),
+        pods,
         reporter,
         stop,
     })

@@ -1,12 +1,11 @@
 //! Why no side was forced, in words for the person who wanted it: what was seen, and what to do instead.
 
 use std::io;
-use std::path::PathBuf;
 
 use pair::{RecordError, Role, Side};
 use thiserror::Error;
 
-use crate::{ReadError, TermFileError};
+use crate::{TermFileError, UnreadError};
 
 /// Why no side was forced. But for [`ForceError::Unclear`], nothing was changed.
 #[derive(Debug, Error)]
@@ -73,16 +72,16 @@ pub enum ForceError {
     },
     /// Neither a record nor data.
     #[error(
-        "there is no pair record in {}, and the store holds no data: is it mounted? The record of a new \
-         pair is made by `tandem-broker pair init`", arbiter.display()
+        "there is no pair record in {arbiter}, and the store holds no data: is it mounted? The record of a new \
+         pair is made by `tandem-broker pair init`"
     )]
     NothingHere {
         /// Where the record should be.
-        arbiter: PathBuf,
+        arbiter: String,
     },
     /// The record cannot be read.
     #[error(transparent)]
-    Read(#[from] ReadError),
+    Read(#[from] UnreadError),
     /// The store cannot be looked at.
     #[error(transparent)]
     Store(#[from] TermFileError),

@@ -182,6 +182,10 @@ impl LeaseArbiter {
             Err(CallError::Api(status)) if status.is_conflict() || status.is_already_exists() => {
                 Outcome::Conflict
             }
+            Err(CallError::Api(status)) if status.is_forbidden() => unknown(format!(
+                "there is no lease {}, and this account may not make it: whoever may, such as the operator, leaves an empty one for the record to be written into",
+                self.lease()
+            )),
             Err(error) => unknown(self.said(&error)),
         }
     }

@@ -157,10 +157,8 @@ fn annotations_of(fields: Map<String, Value>) -> BTreeMap<String, String> {
             (_, Value::Array(list)) if list.is_empty() => continue,
             (_, value) => value,
         };
-        let text = match value {
-            Value::String(word) if WORDS.contains(&key.as_str()) => word,
-            value => value.to_string(),
-        };
+        let word = value.as_str().filter(|_| WORDS.contains(&key.as_str()));
+        let text = word.map_or_else(|| value.to_string(), str::to_owned);
         annotations.insert(format!("{PREFIX}{}", key.replace('_', "-")), text);
     }
     annotations

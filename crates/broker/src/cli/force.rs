@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use arbiter::{
-    DirectoryArbiter, ForceError, ForceOrder, Forced, ForcedKind, Said, Seen, force, person,
+    ForceError, ForceOrder, Forced, ForcedKind, Register, Said, Seen, SideFiles, force, person,
 };
 use clap::Args;
 use pair::{Incarnation, Role, Side};
@@ -13,8 +13,9 @@ use status_client::Page;
 use super::Failure;
 use super::pages::Pages;
 use super::pair::say;
+use super::register;
 use crate::ha::Store;
-use crate::instance::Instance;
+use crate::instance::{ArbiterAt, Instance};
 
 /// How long a broker that runs may take until it serves: it reads the whole journal, and a million messages
 /// take seven seconds.
@@ -55,6 +56,7 @@ pub(super) fn run(command: Force) -> Result<u8, Failure> {
             ))
         })?;
     let arbiter = arbiter(&instance, &store)?;
+    let sides = register::sides(&instance);
     let pages = Pages::of(&instance)?;
     let order = ForceOrder {
         side,
@@ -64,34 +66,36 @@ pub(super) fn run(command: Force) -> Result<u8, Failure> {
         new_pair: crate::random::uuid().map_err(Failure::unavailable)?,
     };
     let newest_epoch = store.newest_epoch().map_err(Failure::unavailable)?;
-    let forced = force(&arbiter, store.dir(), &order, || Seen {
+    let forced = force(arbiter.as_ref(), store.dir(), &order, || Seen {
         own: pages.own().map(|page| said(&page)),
-        other: pages.other(&arbiter).map(|page| said(&page)),
+        other: pages.other(&sides).map(|page| said(&page)),
         newest_epoch,
     })
     .map_err(not_forced)?;
     for line in what_was_written(&forced, side, &order.by) {
         say(&line);
     }
-    until_it_serves(&instance, &arbiter, &pages, &forced)
+    until_it_serves(&instance, &sides, &pages, &forced)
 }
 
 /// The arbiter's folder; made again only inside a store that is there and has data, so that no second record comes
 /// into being beside one on a disk that is not mounted.
-fn arbiter(instance: &Instance, store: &Store) -> Result<DirectoryArbiter, Failure> {
-    let folder = &instance.ha.arbiter;
+fn arbiter(instance: &Instance, store: &Store) -> Result<Box<dyn Register>, Failure> {
+    let ArbiterAt::Folder(folder) = &instance.ha.arbiter else {
+        return register::open(instance);
+    };
     if !folder.exists() && folder.starts_with(store.dir()) {
         if !store.has_data().map_err(Failure::unavailable)? {
-            let arbiter = folder.clone();
+            let arbiter = folder.display().to_string();
             return Err(not_forced(ForceError::NothingHere { arbiter }));
         }
         std::fs::create_dir(folder).map_err(|error| {
             Failure::unavailable(format!("cannot create {}: {error}", folder.display()))
         })?;
     }
-    DirectoryArbiter::open(folder).map_err(|error| {
+    register::open(instance).map_err(|Failure { text, .. }| {
         Failure::unavailable(format!(
-            "{error}: is it mounted? If this folder was lost, make an empty one and ask again: its record is then made \
+            "{text}: is it mounted? If this folder was lost, make an empty one and ask again: its record is then made \
              anew from the store"
         ))
     })
@@ -161,12 +165,12 @@ fn what_was_written(forced: &Forced, side: Side, by: &str) -> Vec<String> {
 /// Waits for a broker that runs; one that does not takes over when it is started.
 fn until_it_serves(
     instance: &Instance,
-    arbiter: &DirectoryArbiter,
+    sides: &SideFiles,
     pages: &Pages,
     forced: &Forced,
 ) -> Result<u8, Failure> {
     let side = instance.ha.pair_side();
-    let runs = || pages.own().is_some() || arbiter.is_side_alive(side).unwrap_or(false);
+    let runs = || pages.own().is_some() || sides.is_alive(side).unwrap_or(false);
     if !runs() {
         say(&format!(
             "It takes over as soon as it is started: {}/bin/artemis run",

@@ -8,6 +8,7 @@ mod files;
 mod force;
 mod pages;
 mod pair;
+mod register;
 mod show;
 
 use std::ffi::OsString;

@@ -1,6 +1,6 @@
 //! What the two brokers of an instance's pair say on their HTTP ports, for commands that look at a pair from outside.
 
-use arbiter::DirectoryArbiter;
+use arbiter::SideFiles;
 use pair::Side;
 use status_client::{Page, ask_at};
 use tokio::runtime::Runtime;
@@ -39,11 +39,11 @@ impl Pages {
         self.ask(self.own.as_deref()?, self.side)
     }
 
-    /// The page of the other side's broker, if it answers at the address that it left in the arbiter's folder.
-    pub(super) fn other(&self, arbiter: &DirectoryArbiter) -> Option<Page> {
+    /// The page of the other side's broker, if it answers at the address that it left for this one.
+    pub(super) fn other(&self, sides: &SideFiles) -> Option<Page> {
         let side = self.side.other();
         // A hint that cannot be read is none.
-        let file = arbiter.read_side(side).ok().flatten()?;
+        let file = sides.read(side).ok().flatten()?;
         let (host, port) = file.http.rsplit_once(':')?;
         let host = if WILDCARDS.contains(&host) {
             file.host.as_str()

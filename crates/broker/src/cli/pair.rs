@@ -2,15 +2,16 @@
 
 use std::path::PathBuf;
 
-use arbiter::DirectoryArbiter;
+use arbiter::Outcome;
 use clap::Subcommand;
 use pair::{Mode, Record};
 
 use super::Failure;
 use super::force::{self, Force};
+use super::register;
 use super::show::show;
 use crate::ha::Store;
-use crate::instance::Instance;
+use crate::instance::{ArbiterAt, Instance};
 
 /// What can be done with the pair record.
 #[derive(Debug, Subcommand)]
@@ -58,18 +59,21 @@ fn init(instance: &std::path::Path) -> Result<u8, Failure> {
 /// what it did.
 pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
     let ha = &instance.ha;
-    for folder in [&ha.journal, &ha.arbiter] {
+    let place = &ha.arbiter;
+    let mut folders = vec![&ha.journal];
+    if let ArbiterAt::Folder(folder) = place {
+        folders.push(folder);
+    }
+    for folder in folders {
         std::fs::create_dir_all(folder).map_err(|error| {
             Failure::unavailable(format!("cannot create {}: {error}", folder.display()))
         })?;
     }
-    let arbiter = DirectoryArbiter::open(&ha.arbiter).map_err(Failure::unavailable)?;
+    let arbiter = register::open(instance)?;
     if let Some(found) = arbiter.read().map_err(Failure::unavailable)? {
         return Ok(format!(
-            "The pair record in {} stays as it is (node ID {}, epoch {}).",
-            ha.arbiter.display(),
-            found.record.pair,
-            found.record.epoch
+            "The pair record in {place} stays as it is (node ID {}, epoch {}).",
+            found.record.pair, found.record.epoch
         ));
     }
     let store = Store::open(&ha.journal, journal::Options::default()).map_err(|error| {
@@ -77,24 +81,31 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
     })?;
     if store.has_data().map_err(Failure::unavailable)? {
         return Err(Failure::unavailable(format!(
-            "{} holds data but {} holds no pair record, so this is not a new pair: its record was lost. Make it again with `tandem-broker pair force {} --holder-is-dead`, or move the data away to begin anew",
+            "{} holds data but {place} holds no pair record, so this is not a new pair: its record was lost. Make it again with `tandem-broker pair force {} --holder-is-dead`, or move the data away to begin anew",
             ha.journal.display(),
-            ha.arbiter.display(),
             instance.dir.display()
         )));
     }
     let node_id = crate::random::uuid().map_err(Failure::unavailable)?;
-    arbiter.create(&Record::first(&node_id, Mode::SharedStore));
+    let made = arbiter.create(&Record::first(&node_id, Mode::SharedStore));
     match arbiter.read().map_err(Failure::unavailable)? {
         Some(found) => Ok(format!(
-            "Made the pair record in {} (node ID {}).",
-            ha.arbiter.display(),
+            "Made the pair record in {place} (node ID {}).",
             found.record.pair
         )),
         None => Err(Failure::unavailable(format!(
-            "the pair record could not be written to {}",
-            ha.arbiter.display()
+            "the pair record could not be written to {place}{}",
+            why(&made)
         ))),
+    }
+}
+
+/// What is known of a write that left nothing.
+fn why(made: &Outcome) -> String {
+    match made {
+        Outcome::Refused(error) => format!(": {error}"),
+        Outcome::Unknown(error) => format!(": {error}"),
+        Outcome::Won { .. } | Outcome::Conflict => String::new(),
     }
 }
 

@@ -2,31 +2,31 @@
 
 use std::path::Path;
 
-use arbiter::DirectoryArbiter;
 use pair::{Record, Side, Versioned};
 use status_client::Page;
 
 use super::Failure;
 use super::pages::Pages;
 use super::pair::say;
-use crate::instance::Instance;
+use super::register;
+use crate::instance::{ArbiterAt, Instance};
 
 /// Shows the record of an instance; answers with the exit status.
 pub(super) fn show(instance: &Path, json: bool) -> Result<u8, Failure> {
     let instance = Instance::read(instance).map_err(Failure::usage)?;
-    let folder = &instance.ha.arbiter;
+    let place = &instance.ha.arbiter;
     let none = || {
         Failure::unavailable(format!(
-            "no pair record in {}: is the store mounted? A new pair is made by `create` of the primary, or by `tandem-broker pair init {dir}`; a lost record is made again by `tandem-broker pair force {dir}`",
-            folder.display(),
+            "no pair record in {place}: is the store mounted? A new pair is made by `create` of the primary, or by `tandem-broker pair init {dir}`; a lost record is made again by `tandem-broker pair force {dir}`",
             dir = instance.dir.display()
         ))
     };
-    if !folder.is_dir() {
+    if let ArbiterAt::Folder(folder) = place
+        && !folder.is_dir()
+    {
         return Err(none());
     }
-    let arbiter = DirectoryArbiter::open(folder).map_err(Failure::unavailable)?;
-    let Versioned { version, record } = arbiter
+    let Versioned { version, record } = register::open(&instance)?
         .read()
         .map_err(Failure::unavailable)?
         .ok_or_else(none)?;
@@ -35,7 +35,7 @@ pub(super) fn show(instance: &Path, json: bool) -> Result<u8, Failure> {
         return Ok(0);
     }
     let pages = Pages::of(&instance)?;
-    let (own, other) = (pages.own(), pages.other(&arbiter));
+    let (own, other) = (pages.own(), pages.other(&register::sides(&instance)));
     let (primary, backup) = match instance.ha.pair_side() {
         Side::Primary => (own, other),
         Side::Backup => (other, own),
@@ -44,10 +44,7 @@ pub(super) fn show(instance: &Path, json: bool) -> Result<u8, Failure> {
     for line in lines(&record).into_iter().chain(live(&pages)) {
         say(&line);
     }
-    say(&line(
-        "Record",
-        &format!("{} version {version}", folder.display()),
-    ));
+    say(&line("Record", &format!("{place} version {version}")));
     Ok(0)
 }
 

@@ -1,25 +1,27 @@
 //! The driver: feeds the pair's state machine and hands its actions to the lanes.
 
-use std::sync::Arc;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
-use arbiter::DirectoryArbiter;
+use arbiter::SideFiles;
 use core_protocol::packet::Connector;
-use pair::{Action, ExitReason, Input, Machine, Now, Term, View};
+use pair::{Action, ExitReason, Incarnation, Input, Machine, Now, Side, Term, View};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::ahead::Ahead;
+use super::arbiter::{Arbiter, Register};
 use super::clock::now;
 use super::lanes::{self, ArbiterJob, LockJob};
+use super::lease_lane;
 use super::notices;
 use super::status::Reporter;
 use super::steps::{Job, Steps, StepsParts};
 use crate::core::{Gate, Topology};
-use crate::link::{Link, LinkInputs, LinkKnowledge, LinkParts};
+use crate::link::{Address, Link, LinkInputs, LinkKnowledge, LinkParts};
+use crate::pods::{self, Pods};
 
 /// How long the process waits for its last steps.
 const LAST_STEPS: Duration = Duration::from_millis(500);
@@ -29,7 +31,7 @@ pub(crate) struct DriverParts {
     /// The machine of this side.
     pub machine: Machine,
     /// Where the record is.
-    pub arbiter: Arc<DirectoryArbiter>,
+    pub arbiter: Arbiter,
     /// The steps' lane.
     pub steps: StepsParts,
     /// What clients are told of the pair.
@@ -38,6 +40,8 @@ pub(crate) struct DriverParts {
     pub connector: Option<Connector>,
     /// The link to the other side; absent for a broker alone.
     pub link: Option<LinkParts>,
+    /// The pair's pods, where this process is in one of them.
+    pub pods: Option<Pods>,
     /// The status page.
     pub reporter: Reporter,
     /// Cancelled when the process is asked to stop.
@@ -54,7 +58,7 @@ struct OwnTerm {
 /// Runs the pair protocol of this side.
 pub(crate) struct Driver {
     machine: Machine,
-    arbiter: blocking::Sender<ArbiterJob>,
+    arbiter: mpsc::UnboundedSender<ArbiterJob>,
     locks: blocking::Sender<LockJob>,
     steps: mpsc::UnboundedSender<Job>,
     steps_task: JoinHandle<()>,
@@ -66,6 +70,9 @@ pub(crate) struct Driver {
     own: Option<OwnTerm>,
     topology: watch::Sender<Topology>,
     connector: Option<Connector>,
+    /// What the pods' tasks need to know.
+    pods: watch::Sender<pods::Known>,
+    inc: Incarnation,
     reporter: Reporter,
     settled: bool,
     stop: CancellationToken,
@@ -87,12 +94,23 @@ impl Driver {
             };
             Link::start(link, knowledge)
         });
+        let (known, _) = watch::channel(pods::Known::default());
+        if let Some(pods) = parts.pods {
+            pods.start(&known, answer.clone());
+        }
+        let inc = parts.steps.side_file.inc;
         let ahead = Ahead::start(store.clone(), parts.steps.engine.clone(), answer.clone())?;
         let steps = Steps::new(parts.steps, ahead.clone(), answer.clone());
         let steps_task = tokio::spawn(steps.run(jobs));
         Ok(Self {
             machine: parts.machine,
-            arbiter: lanes::arbiter(parts.arbiter, side, answer.clone(), peer_address)?,
+            arbiter: arbiter_lane(
+                parts.arbiter.register,
+                parts.arbiter.sides,
+                side,
+                answer.clone(),
+                peer_address,
+            )?,
             locks: lanes::locks(store, answer)?,
             steps: to_steps,
             steps_task,
@@ -103,6 +121,8 @@ impl Driver {
             own: None,
             topology: parts.topology,
             connector: parts.connector,
+            pods: known,
+            inc,
             reporter: parts.reporter,
             settled: false,
             stop: parts.stop,
@@ -246,7 +266,7 @@ impl Driver {
 
     fn ask_arbiter(&self, job: ArbiterJob) {
         if self.arbiter.send(job).is_err() {
-            warn!("the arbiter's thread has ended");
+            warn!("the arbiter's lane has ended");
         }
     }
 
@@ -288,6 +308,9 @@ impl Driver {
         }
         self.settled = view.settled;
         self.reporter.publish(view);
+        let known = pods::Known::of(view, self.inc);
+        self.pods
+            .send_if_modified(|before| std::mem::replace(before, known.clone()) != known);
         let Some(node_id) = &view.pair else { return };
         self.pair.send_if_modified(|pair| {
             let is_new = pair.as_ref() != Some(node_id);
@@ -320,6 +343,25 @@ impl Driver {
             };
             true
         });
+    }
+}
+
+/// Starts the lane that fits the register.
+fn arbiter_lane(
+    register: Register,
+    sides: SideFiles,
+    side: Side,
+    answers: mpsc::UnboundedSender<Input>,
+    peer_address: watch::Sender<Option<Address>>,
+) -> std::io::Result<mpsc::UnboundedSender<ArbiterJob>> {
+    let peer = lanes::Sides {
+        files: sides,
+        side,
+        address: peer_address,
+    };
+    match register {
+        Register::Folder(arbiter) => lanes::arbiter(arbiter, peer, answers),
+        Register::Lease(arbiter) => Ok(lease_lane::start(arbiter, peer, answers)),
     }
 }
 

@@ -6,8 +6,12 @@
 use std::sync::Arc;
 use std::sync::mpsc as blocking;
 
-use arbiter::{DirectoryArbiter, Outcome, Probe, ReadError, SideFile, TermFile};
-use pair::{CasDone, Input, LockState, Record, RecordRead, Side, Survey, Term, Versioned};
+use arbiter::{
+    DirectoryArbiter, Outcome, Probe, ReadError, SideFile, SideFiles, SideLock, TermFile,
+};
+use pair::{
+    CasDone, Input, LockState, PeerInfo, Record, RecordRead, Side, Survey, Term, Versioned,
+};
 use tokio::sync::{mpsc, watch};
 
 use super::store::Store;
@@ -33,31 +37,46 @@ pub(crate) enum LockJob {
     SelfTest,
 }
 
-/// Starts the arbiter's lane, which also tells where the other side is.
+/// What the sides leave for each other, as one of them uses it.
+pub(crate) struct Sides {
+    /// Their files.
+    pub files: SideFiles,
+    /// This side.
+    pub side: Side,
+    /// Where the other one says that its link is.
+    pub address: watch::Sender<Option<Address>>,
+}
+
+impl Sides {
+    /// What the other side left; and takes the own lock, if this process does not have it yet. A file that cannot be
+    /// read is as good as none: it is only a hint.
+    pub(super) fn look(&self, own_lock: &mut Option<SideLock>) -> Option<PeerInfo> {
+        let other = self.side.other();
+        if own_lock.is_none() {
+            *own_lock = self.files.hold(self.side).ok().flatten();
+        }
+        let peer = self.files.read(other).ok().flatten();
+        note_address(&self.address, peer.as_ref());
+        peer.map(|file| file.peer_info(self.files.is_alive(other).unwrap_or(false)))
+    }
+}
+
+/// Starts the arbiter's lane over a folder, which also tells where the other side is.
 pub(crate) fn arbiter(
     arbiter: Arc<DirectoryArbiter>,
-    side: Side,
+    sides: Sides,
     answers: mpsc::UnboundedSender<Input>,
-    peer_address: watch::Sender<Option<Address>>,
-) -> std::io::Result<blocking::Sender<ArbiterJob>> {
-    let (jobs, inbox) = blocking::channel();
+) -> std::io::Result<mpsc::UnboundedSender<ArbiterJob>> {
+    let (jobs, mut inbox) = mpsc::unbounded_channel();
     std::thread::Builder::new()
         .name("arbiter".to_owned())
         .spawn(move || {
             // Held for the life of the process; tried again until its predecessor's is gone.
             let mut own_lock = None;
-            for job in inbox {
+            while let Some(job) = inbox.blocking_recv() {
                 let input = match job {
                     ArbiterJob::Read => {
-                        if own_lock.is_none() {
-                            own_lock = arbiter.hold_side(side).ok().flatten();
-                        }
-                        // A side file that cannot be read is as good as none: it is only a hint.
-                        let peer = arbiter.read_side(side.other()).ok().flatten();
-                        note_address(&peer_address, peer.as_ref());
-                        let peer = peer.map(|file| {
-                            file.peer_info(arbiter.is_side_alive(side.other()).unwrap_or(false))
-                        });
+                        let peer = sides.look(&mut own_lock);
                         if answers.send(Input::PeerFile(peer)).is_err() {
                             return;
                         }
@@ -105,7 +124,7 @@ fn read(arbiter: &DirectoryArbiter) -> RecordRead {
     }
 }
 
-fn done(outcome: Outcome) -> CasDone {
+pub(super) fn done(outcome: Outcome) -> CasDone {
     match outcome {
         Outcome::Won { version } => CasDone::Won { version },
         Outcome::Conflict => CasDone::Conflict,

@@ -5,22 +5,25 @@
 //!    signals ───► │  Input ──► Machine ──► Action                        │
 //!                 └────┬────────────┬──────────┬──────────┬──────────┬───┘
 //!                  arbiter lane   lock lane    link   steps lane   gate, status
-//!                 (record files) (term locks) (other (store, journal,
-//!                                              side)  ports, clients)
+//!                (files, or a   (term locks) (other (store, journal,
+//!                   Lease)                     side)  ports, clients)
 //! ```
 //! Nothing here decides. Each lane does one thing at a time and answers once; the lanes run side by side, so
 //! that a slow store never delays the look at the record.
 
 mod ahead;
+mod arbiter;
 mod clock;
 mod driver;
 mod lanes;
+mod lease_lane;
 mod notices;
 mod stall;
 mod status;
 mod steps;
 mod store;
 
+pub(crate) use arbiter::Arbiter;
 pub(crate) use clock::{boot_id, now};
 pub(crate) use driver::{Driver, DriverParts};
 pub(crate) use status::Reporter;

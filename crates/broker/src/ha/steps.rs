@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arbiter::{DirectoryArbiter, SideFile, TermFile};
+use arbiter::{SideFile, SideFiles, TermFile};
 use engine::EngineConfig;
 use journal::{JournalEvent, Writer};
 use pair::{Action, Draining, Input, Mark, Side, StoreFacts, Term};
@@ -27,14 +27,14 @@ use crate::instance::ClientPort;
 const DRAIN_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the side file may take to be written.
-const SIDE_FILE_LIMIT: Duration = Duration::from_millis(500);
+pub(super) const SIDE_FILE_LIMIT: Duration = Duration::from_millis(500);
 
 /// What the lane works with for the life of the process.
 pub(crate) struct StepsParts {
     /// The journal's folder.
     pub store: Store,
     /// Where the side files are.
-    pub arbiter: Arc<DirectoryArbiter>,
+    pub sides: SideFiles,
     /// This side.
     pub side: Side,
     /// What this side tells of itself.
@@ -272,13 +272,13 @@ impl Steps {
     }
 
     async fn write_side_file(&self, leaving: bool, draining: Option<Draining>) {
-        let arbiter = Arc::clone(&self.parts.arbiter);
+        let sides = self.parts.sides.clone();
         let side = self.parts.side;
         let file = self.parts.side_file.clone().leaving(leaving);
         let file = file.draining(draining);
         let connector = file.connector();
         // Only hints for the other side: a folder that hangs must not keep a drain or a stop waiting.
-        let written = blocking(move || arbiter.write_side(side, &file));
+        let written = blocking(move || sides.write(side, &file));
         let written = tokio::time::timeout(SIDE_FILE_LIMIT, written).await;
         match written.unwrap_or_else(|_| Err("its folder does not answer".to_owned())) {
             Ok(()) if leaving || draining.is_some() => {}
