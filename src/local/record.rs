@@ -181,7 +181,7 @@ impl PairRecord {
             writer: Incarnation(credentials::random().map_err(random)?),
             new_pair: node_id().map_err(random)?,
         };
-        let forced = arbiter::force(&self.arbiter, &store.join(JOURNAL), &order, look);
+        let forced = arbiter::force(self.arbiter.as_ref(), &store.join(JOURNAL), &order, look);
         forced.map_err(|error| {
             let nothing = if error.changed_nothing() {
                 ". Nothing was forced"

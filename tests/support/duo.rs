@@ -1,5 +1,6 @@
 //! The worksheet's pair as one thing: start, kill and stop its sides, and ask them what they are.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -47,6 +48,7 @@ impl Side {
 pub(crate) struct Duo {
     primary: (Instance, Option<Running>),
     backup: (Instance, Option<Running>),
+    environment: Vec<(Side, &'static str, OsString)>,
 }
 
 impl Duo {
@@ -73,7 +75,13 @@ impl Duo {
         Duo {
             primary: (primary, None),
             backup: (backup, None),
+            environment: Vec::new(),
         }
+    }
+
+    /// Starts that side with this in its environment from now on.
+    pub(crate) fn set_environment(&mut self, side: Side, name: &'static str, value: OsString) {
+        self.environment.push((side, name, value));
     }
 
     /// The files of a side.
@@ -94,9 +102,13 @@ impl Duo {
 
     /// Starts one side.
     pub(crate) fn start_side(&mut self, side: Side) {
+        let of_side = self.environment.iter().filter(|(of, ..)| *of == side);
+        let environment: Vec<_> = of_side
+            .map(|(_, name, value)| (*name, value.clone()))
+            .collect();
         let (instance, running) = self.of_side(side);
         assert!(running.is_none(), "the {side:?} runs already");
-        *running = Some(instance.run());
+        *running = Some(instance.run_with(&environment));
     }
 
     /// `kill -9`.

@@ -1,6 +1,7 @@
 //! Broker instances made by `create`, ours or real Artemis', and the ports they listen on.
 
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -91,12 +92,20 @@ impl Instance {
 
     /// `DIR/bin/artemis run`, with its output in `NAME.out` beside the instance.
     pub(crate) fn run(&self) -> Running {
+        self.run_with(&[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn run_with(&self, environment: &[(&str, OsString)]) -> Running {
         let outside = self
             .folder
             .parent()
             .expect("instances are in the test's folder");
         let mut command = Command::new(self.file("bin/artemis"));
-        command.arg("run").current_dir(outside);
+        command
+            .arg("run")
+            .current_dir(outside)
+            .envs(environment.iter().cloned());
         Running::start(&self.name(), &mut command, outside)
     }
 }

@@ -3,6 +3,7 @@
 //! Must never leave a process behind, wait without a bound, or touch the machine's own network.
 
 pub(crate) mod account;
+pub(crate) mod api_server;
 pub(crate) mod duo;
 pub(crate) mod instance;
 pub(crate) mod local;

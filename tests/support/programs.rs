@@ -48,6 +48,18 @@ pub(crate) fn maven_repository() -> PathBuf {
     downloaded("m2")
 }
 
+/// The programs of Kubernetes: the API server, kubectl.
+pub(crate) fn kubernetes() -> PathBuf {
+    let path = env::var_os("TANDEM_KUBERNETES").map(PathBuf::from);
+    let path = path.expect("`cargo xtask test` builds Kubernetes and says where its programs are");
+    assert!(
+        path.join("kube-apiserver").is_file(),
+        "{} has no kube-apiserver",
+        path.display()
+    );
+    path
+}
+
 /// The repository's root folder.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
