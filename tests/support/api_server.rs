@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::process::{Running, run};
 use super::{programs, wait_for};
 
-const READY_LIMIT: Duration = Duration::from_secs(60);
+const READY_LIMIT: Duration = Duration::from_mins(1);
 const CALL_LIMIT: Duration = Duration::from_secs(20);
 const ETCD: &str = "http://127.0.0.1:2379";
 const PEERS: &str = "http://127.0.0.1:2380";
