@@ -39,7 +39,10 @@ fn stored(record: Option<&Record>, version: u64) -> Lease {
     lease.metadata.name = Some("orders".to_owned());
     lease.metadata.uid = Some("uid-1".to_owned());
     lease.metadata.resource_version = Some(version.to_string());
-    record.map_or(lease.clone(), |record| with_record(&lease, record).unwrap())
+    record.map_or_else(
+        || lease.clone(),
+        |record| with_record(&lease, record).unwrap(),
+    )
 }
 
 async fn asked(server: &mut Server) -> (Method, String, Value, SendResponse<Response<Body>>) {
