@@ -88,6 +88,9 @@ pub(crate) struct FaultsOptions {
     /// Whose broker.
     #[arg(long, default_value = "tandem")]
     pub(crate) product: Product,
+    /// A pair of two stores in place of one over a shared store.
+    #[arg(long)]
+    pub(crate) replicated: bool,
     /// How many faults are played.
     #[arg(long, default_value_t = 25, value_name = "N")]
     pub(crate) faults: usize,
@@ -130,6 +133,9 @@ pub(crate) struct BatchOptions {
     /// Whose broker.
     #[arg(long)]
     pub(crate) product: Product,
+    /// A pair of two stores.
+    #[arg(long)]
+    pub(crate) replicated: bool,
     /// The folder it may fill.
     #[arg(long)]
     pub(crate) folder: PathBuf,

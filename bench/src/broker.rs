@@ -26,9 +26,16 @@ pub(crate) const PASSWORD: &str = "password";
 const COMMON: &str =
     "--user admin --password password --role admin --allow-anonymous --host 127.0.0.1";
 /// What both sides of a pair are created with.
-const OF_PAIR: &str = "--shared-store --failover-on-shutdown --clustered --cluster-user clusterUser --cluster-password clusterPassword --max-hops 1";
+const OF_PAIR: &str =
+    "--clustered --cluster-user clusterUser --cluster-password clusterPassword --max-hops 1";
+/// The same, over one store.
+const SHARED: &str = "--shared-store --failover-on-shutdown";
+/// The same, with a store each.
+const REPLICATED: &str = "--replicated";
 /// What a backup is created with as well.
-const OF_BACKUP: &str = "--backup --data ../primary/data --port-offset 100";
+const OF_BACKUP: &str = "--backup --port-offset 100";
+/// The same, over one store.
+const OF_SHARED_BACKUP: &str = "--data ../primary/data";
 
 /// Artemis measures the disk while it creates.
 const CREATE_LIMIT: Duration = Duration::from_mins(1);
@@ -73,6 +80,15 @@ impl Place {
     }
 }
 
+/// How the two brokers of a pair share their data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Data {
+    /// One store.
+    Shared,
+    /// A store each; the pair record is in a folder beside them.
+    Replicated,
+}
+
 /// A broker instance: a folder with `bin/artemis`.
 #[derive(Debug)]
 pub(crate) struct Instance {
@@ -88,6 +104,17 @@ impl Instance {
         place: Place,
         folder: &Path,
     ) -> Result<Instance> {
+        Instance::create_with(places, product, place, Data::Shared, folder)
+    }
+
+    /// Makes an instance below `folder`, of a pair that shares its data so.
+    pub(crate) fn create_with(
+        places: &Places,
+        product: Product,
+        place: Place,
+        data: Data,
+        folder: &Path,
+    ) -> Result<Instance> {
         let mut command = match product {
             Product::Tandem => Command::new(&places.broker),
             Product::Artemis => Command::new(places.artemis_home.join("bin/artemis")),
@@ -98,9 +125,17 @@ impl Instance {
             .current_dir(folder);
         if place != Place::Single {
             command.args(OF_PAIR.split(' '));
+            let of_data = match data {
+                Data::Shared => SHARED,
+                Data::Replicated => REPLICATED,
+            };
+            command.args(of_data.split(' '));
         }
         if place == Place::Backup {
             command.args(OF_BACKUP.split(' '));
+            if data == Data::Shared {
+                command.args(OF_SHARED_BACKUP.split(' '));
+            }
         }
         command.arg(place.name());
         output_of(&format!("{product} create"), &mut command, CREATE_LIMIT)?;
@@ -113,6 +148,17 @@ impl Instance {
                 "{product} create made no {}/bin/artemis",
                 instance.folder.display()
             );
+        }
+        if data == Data::Replicated && product == Product::Tandem {
+            let arbiter = folder.join("arbiter");
+            fs::write(
+                instance.folder.join("etc/tandem.properties"),
+                format!("arbiter=directory:{}\n", arbiter.display()),
+            )?;
+            // Each side's `init` finds the record that the other's has made.
+            let mut init = Command::new(&places.broker);
+            init.args(["pair", "init"]).arg(&instance.folder);
+            output_of("pair init", &mut init, CREATE_LIMIT)?;
         }
         Ok(instance)
     }

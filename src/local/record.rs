@@ -176,6 +176,8 @@ impl PairRecord {
         let random = |error: CredentialsError| format!("{error}. Nothing was forced");
         let order = ForceOrder {
             side,
+            mode: Mode::SharedStore,
+            accepts_data_loss: false,
             by: by.to_owned(),
             at_unix_ms: now().0,
             writer: Incarnation(credentials::random().map_err(random)?),

@@ -20,7 +20,7 @@ use super::sampler::Sampler;
 use super::schedule::{Fault, Kind, Schedule};
 use super::sides::{Side, Sides};
 use crate::arguments::BatchOptions;
-use crate::broker::Product;
+use crate::broker::{Data, Product};
 use crate::{machine, namespace};
 
 /// A pair is whole when it has been so for this long: a role that is about to move is not a good start for the next fault.
@@ -54,7 +54,12 @@ fn whole_limit(product: Product) -> Duration {
 /// Plays the batch.
 pub(crate) fn run(options: &BatchOptions) -> Result<()> {
     namespace::set_up()?;
-    let mut sides = Sides::create(&options.places, options.product, &options.folder)?;
+    let data = if options.replicated {
+        Data::Replicated
+    } else {
+        Data::Shared
+    };
+    let mut sides = Sides::create(&options.places, options.product, data, &options.folder)?;
     let sampler = Sampler::start(options.product);
     start(&mut sides, &sampler)?;
     let mut load = Load::start(&options.places, &options.folder.join("client.log"))?;

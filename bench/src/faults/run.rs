@@ -41,9 +41,14 @@ pub(crate) fn run(options: &FaultsOptions) -> Result<()> {
         .seed
         .unwrap_or_else(|| began.timestamp().as_second().unsigned_abs());
     let stamp = began.strftime("%Y%m%d-%H%M%S").to_string();
-    let name = format!("{}-{seed}-{stamp}", key(options.product));
+    let kind = if options.replicated {
+        "-replicated"
+    } else {
+        ""
+    };
+    let name = format!("{}{kind}-{seed}-{stamp}", key(options.product));
     println!(
-        "{}: {} faults of seed {seed}, {} in a batch",
+        "{}{kind}: {} faults of seed {seed}, {} in a batch",
         options.product, options.faults, options.batch
     );
     let mut run = Run {
@@ -125,6 +130,7 @@ fn play(
     command
         .arg("faults-batch")
         .args(["--product", &key(options.product)])
+        .args(options.replicated.then_some("--replicated"))
         .arg("--broker")
         .arg(&places.broker)
         .arg("--artemis-home")

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::sampler::Sampler;
 use crate::arguments::Places;
-use crate::broker::{BACKUP_PORT, Instance, PRIMARY_PORT, Place, Product, accepts};
+use crate::broker::{BACKUP_PORT, Data, Instance, PRIMARY_PORT, Place, Product, accepts};
 use crate::process::Running;
 
 /// A broker that does not end so soon after SIGTERM is killed.
@@ -65,7 +65,7 @@ impl fmt::Display for Side {
     }
 }
 
-/// Two instances over one store, each running or not.
+/// Two instances of a pair, each running or not.
 #[derive(Debug)]
 pub(crate) struct Sides {
     product: Product,
@@ -77,8 +77,13 @@ pub(crate) struct Sides {
 
 impl Sides {
     /// Makes both instances in `folder`; nothing runs yet.
-    pub(crate) fn create(places: &Places, product: Product, folder: &Path) -> Result<Sides> {
-        let create = |place| Instance::create(places, product, place, folder);
+    pub(crate) fn create(
+        places: &Places,
+        product: Product,
+        data: Data,
+        folder: &Path,
+    ) -> Result<Sides> {
+        let create = |place| Instance::create_with(places, product, place, data, folder);
         Ok(Sides {
             product,
             instances: [create(Place::Primary)?, create(Place::Backup)?],

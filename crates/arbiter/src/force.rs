@@ -10,6 +10,9 @@
 //! synced with its own mark still open. All the same it is never done while the active shows a sign of life:
 //! then a switchover, or an end of that process, is what the person wants.
 //!
+//! With two stores it is different: there the side's own disk may lack what the other acknowledged alone, and
+//! an active that is only cut off cannot know that it was replaced. The person must accept that in words.
+//!
 //! Nothing here asks a broker; what they say comes from the caller, anew for each try.
 
 use std::path::Path;
@@ -37,6 +40,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub struct ForceOrder {
     /// The side that shall take over.
     pub side: Side,
+    /// How the pair shares its data, for a record that must be made anew.
+    pub mode: Mode,
+    /// Whether, in replication, messages may be lost that only the other side's disk has.
+    pub accepts_data_loss: bool,
     /// Who says so.
     pub by: String,
     /// Wall-clock time, in milliseconds since 1970.
@@ -188,8 +195,9 @@ fn plan(
     wid: WriteId,
 ) -> Result<(Option<Record>, Forced), ForceError> {
     let record = found.map(|found| &found.record);
-    if record.is_some_and(|record| record.mode == Mode::Replication) {
-        return Err(ForceError::Replication);
+    let mode = record.map_or(order.mode, |record| record.mode);
+    if mode == Mode::Replication && !order.accepts_data_loss {
+        return Err(ForceError::DataLoss { side: order.side });
     }
     let pair = record.map(|record| record.pair.as_str());
     // Another pair may answer at an address that this one had.
@@ -198,7 +206,11 @@ fn plan(
     let other = seen.other.as_ref().filter(ours);
     signs_of_life(order.side, own, other)?;
 
-    let (mut terms, _) = TermFile::survey(store)?;
+    // Two stores have no term files, and nothing in common that a mark could be set in.
+    let mut terms = match mode {
+        Mode::SharedStore => TermFile::survey(store)?.0,
+        Mode::Replication => Vec::new(),
+    };
     let written = seen
         .newest_epoch
         .max(terms.last().map_or(0, |term| term.epoch));
@@ -220,9 +232,9 @@ fn plan(
         None => {
             let mut told = [own, other].into_iter().flatten().map(|said| &said.pair);
             match told.find(|pair| !pair.is_empty()) {
-                Some(pair) => (Record::first(pair, Mode::SharedStore), ForcedKind::Remade),
+                Some(pair) => (Record::first(pair, mode), ForcedKind::Remade),
                 None => (
-                    Record::first(&order.new_pair, Mode::SharedStore),
+                    Record::first(&order.new_pair, mode),
                     ForcedKind::RemadeWithNewPair,
                 ),
             }

@@ -57,6 +57,8 @@ fn taken(record: &Record, side: Side, writer: u8) -> Record {
 
 fn order(side: Side) -> ForceOrder {
     ForceOrder {
+        mode: Mode::SharedStore,
+        accepts_data_loss: false,
         side,
         by: "ops@host".to_owned(),
         at_unix_ms: 99,
@@ -201,7 +203,8 @@ fn a_pair_that_never_ran_and_one_of_replication_are_refused() {
     let pair = Pair::without_record();
     pair.arbiter.create(&Record::first(NODE, Mode::Replication));
     let error = pair.refused(Side::Backup, Seen::default);
-    assert!(matches!(error, ForceError::Replication), "{error}");
+    assert!(matches!(error, ForceError::DataLoss { .. }), "{error}");
+    assert!(error.to_string().contains("--accept-data-loss"), "{error}");
 }
 
 #[test]

@@ -48,14 +48,20 @@ pub(crate) struct PairStatus {
     pub active_heard: bool,
     /// This process.
     pub pid: u32,
-    /// This run of it, 32 hexadecimal digits: what `in_sync` of the record names.
+    /// This run of it, 32 hexadecimal digits: what `in_sync` of the record names over a shared store.
     pub inc: String,
+    /// Replication: this side's store, which `in_sync` names there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
     /// Version of `tandem-broker`.
     pub version: String,
     /// Node ID: identity of the pair's data.
     pub node_id: String,
     /// Messages in all queues; only an active broker knows them.
     pub messages: Option<u64>,
+    /// Replication: how far the copy of the journal has come that the standby needs; absent when none is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resync: Option<Resync>,
     /// Until when `serving` may be said, on the clock of the pair's state machine.
     #[serde(skip)]
     pub fresh_until_ms: u64,
@@ -76,6 +82,15 @@ impl PairStatus {
         }
         page
     }
+}
+
+/// A copy of the journal on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Resync {
+    /// Bytes copied so far.
+    pub done_bytes: u64,
+    /// Bytes that are to be copied, as far as is known.
+    pub total_bytes: u64,
 }
 
 /// Holder of the pair's current epoch.

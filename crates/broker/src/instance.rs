@@ -109,13 +109,26 @@ pub(crate) struct Instance {
     pub harmless: Vec<String>,
 }
 
+/// Who sees the folder of the pair record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ArbiterIs {
+    /// Both sides.
+    Common,
+    /// This side alone: the two stores of a pair have nothing in common.
+    Own,
+}
+
 /// The part of a broker in its pair.
 #[derive(Debug, Clone)]
 pub(crate) struct Ha {
     /// Which side.
     pub side: Side,
+    /// One store, or one for each side.
+    pub mode: pair::Mode,
     /// Where the pair record is.
     pub arbiter: ArbiterAt,
+    /// Who sees it.
+    pub arbiter_is: ArbiterIs,
     /// Folder of the journal, absolute.
     pub journal: PathBuf,
     /// What this broker tells clients and its peer; absent for a broker alone.
@@ -249,9 +262,11 @@ fn ha(
     let Some(effective) = effective else {
         return Ok(Ha {
             side: Side::Primary,
+            mode: pair::Mode::SharedStore,
             arbiter: ArbiterAt::Folder(
                 paths::resolve(dir, configuration.directories.node_manager()).join("pair"),
             ),
+            arbiter_is: ArbiterIs::Common,
             journal,
             connector: None,
             link_port: None,
@@ -268,25 +283,13 @@ fn ha(
             is_pair: false,
         });
     };
-    if effective.mode == Mode::Replication {
-        return Err(not_served(
-            "ha-policy: replication is not served by this version; use shared-store".to_owned(),
-        ));
-    }
     let arbiter = match &effective.arbiter {
         Arbiter::Directory(folder) => ArbiterAt::Folder(paths::resolve(dir, folder)),
         Arbiter::Lease { namespace, name } => ArbiterAt::Lease {
             namespace: namespace.clone(),
             name: name.clone(),
         },
-        Arbiter::None => {
-            return Err(InstanceError::NotServed {
-                file: dir.join("etc/tandem.properties"),
-                what: "arbiter: this version does not run a pair without one; use \
-                       arbiter=directory:PATH"
-                    .to_owned(),
-            });
-        }
+        Arbiter::None => ArbiterAt::Folder(journal.join("pair")),
     };
     if effective.link_tls.is_some() {
         return Err(InstanceError::NotServed {
@@ -298,6 +301,15 @@ fn ha(
     }
     Ok(Ha {
         side: effective.side,
+        arbiter_is: if effective.arbiter == Arbiter::None {
+            ArbiterIs::Own
+        } else {
+            ArbiterIs::Common
+        },
+        mode: match effective.mode {
+            Mode::SharedStore => pair::Mode::SharedStore,
+            Mode::Replication => pair::Mode::Replication,
+        },
         arbiter,
         journal,
         connector: Some(effective.connector),

@@ -20,9 +20,11 @@ use tracing::{debug, error, info, warn};
 use crate::broadcast;
 use crate::core::{Auth, Topology};
 use crate::exit;
-use crate::ha::{self, Arbiter, Driver, DriverParts, Reporter, StepsParts, Store};
+use crate::ha::{
+    self, Arbiter, Driver, DriverParts, OwnStore, Progress, Reporter, StepsParts, Store,
+};
 use crate::http;
-use crate::instance::{Ha, Instance};
+use crate::instance::{ArbiterIs, Ha, Instance};
 use crate::link::{Address, Group, LinkParts, LinkPort};
 use crate::pods::{self, Pods};
 
@@ -58,6 +60,9 @@ impl StartError {
 /// Runs the instance in `dir`; answers with the exit status once it has ended.
 pub(crate) fn run(dir: &Path) -> Result<u8, StartError> {
     let instance = Instance::read(dir).map_err(StartError::usage)?;
+    if instance.ha.arbiter_is == ArbiterIs::Own {
+        return Err(StartError::usage(no_arbiter(&instance)));
+    }
     let _lock = lock_instance(&instance.dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -198,6 +203,17 @@ fn driver(
         ..Options::default()
     };
     let store = Store::open(&ha.journal, options).map_err(no_store)?;
+    let replication = match ha.mode {
+        Mode::SharedStore => None,
+        Mode::Replication => {
+            let own = OwnStore::open(&ha.journal).map_err(StartError::unavailable)?;
+            store.recover().map_err(StartError::unavailable)?;
+            reporter.is_member(own.id());
+            let (progress, shown) = Progress::new();
+            reporter.show_resync(shown);
+            Some((own, progress))
+        }
+    };
     let (heartbeat_ms, timeout_ms) = ha.detection_ms;
     let timers = Timers::new(heartbeat_ms, timeout_ms).map_err(StartError::usage)?;
     let client = arbiter.client.clone();
@@ -210,7 +226,7 @@ fn driver(
             side,
             inc,
             pair: None,
-            mode: Mode::SharedStore,
+            mode: ha.mode,
             timers: if arbiter.is_watched() {
                 timers.watched()
             } else {
@@ -268,10 +284,45 @@ fn driver(
         connector,
         link: link_port.map(|port| link_parts(instance, inc, port)),
         pods,
+        replication,
         reporter,
         stop,
     })
     .map_err(|error| StartError::unavailable(format!("no threads: {error}")))
+}
+
+/// Whether the pair protocol of this version runs pairs of that mode, or why not: told before an instance is made that
+/// would not start.
+pub(crate) fn serves(mode: Mode) -> Result<(), String> {
+    let (heartbeat_ms, timeout_ms) = (
+        broker_config::effective::DEFAULT_HEARTBEAT_MS,
+        broker_config::effective::DEFAULT_TIMEOUT_MS,
+    );
+    let config = pair::Config {
+        side: pair::Side::Primary,
+        inc: Incarnation([0; 16]),
+        pair: None,
+        mode,
+        timers: Timers::new(heartbeat_ms, timeout_ms).map_err(|error| error.to_string())?,
+        failback: Failback::Managed,
+        allow_failback: false,
+        lock: LockPolicy::Record,
+        failover_on_shutdown: true,
+        boot_id: None,
+        process: None,
+        arbiter: String::new(),
+    };
+    let machine = Machine::new(config, ha::now());
+    machine.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// What a replicated pair lacks that has no pair record in common.
+fn no_arbiter(instance: &Instance) -> String {
+    format!(
+        "the pair has no arbiter, and this version does not run a replicated pair without one: put the same line `arbiter=directory:PATH` into {} and into that file of the other broker, with a folder that both see (on two machines: of a third one), then run `tandem-broker pair init {}` once",
+        instance.dir.join("etc/tandem.properties").display(),
+        instance.dir.display()
+    )
 }
 
 fn link_parts(instance: &Instance, inc: Incarnation, port: LinkPort) -> LinkParts {
@@ -280,7 +331,7 @@ fn link_parts(instance: &Instance, inc: Incarnation, port: LinkPort) -> LinkPart
     LinkParts {
         side: ha.pair_side(),
         inc,
-        mode: Mode::SharedStore,
+        mode: ha.mode,
         name: instance.configuration.name.clone(),
         credentials: instance.configuration.cluster_credentials.clone(),
         beat_ms,

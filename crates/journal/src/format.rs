@@ -82,8 +82,13 @@ impl FileChecksum {
         Self(hasher)
     }
 
+    /// Begins the checksum of one structure of the file.
+    pub(crate) fn begin(&self) -> Hasher {
+        self.0.clone()
+    }
+
     fn over(&self, parts: [&[u8]; 2]) -> u32 {
-        let mut hasher = self.0.clone();
+        let mut hasher = self.begin();
         for part in parts {
             hasher.update(part);
         }

@@ -63,6 +63,7 @@
 pub mod error;
 pub mod format;
 pub mod history;
+pub mod mirror;
 mod names;
 mod reader;
 pub mod retire;
@@ -77,4 +78,4 @@ pub use names::{FileLength, ParseNameError, Position, SegmentName, TermId};
 pub use reader::{Entry, Reader};
 pub use seal::Seal;
 pub use storage::{Directory, Storage, StoredFile};
-pub use writer::{AppendError, JournalEvent, Options, Record, Synced, Writer};
+pub use writer::{AppendError, JournalEvent, Options, Record, Synced, Writer, WriterView};

@@ -201,8 +201,13 @@ fn decode(bytes: &[u8]) -> Result<Seal, Problem> {
     Ok(Seal { term, files })
 }
 
+/// Reads a seal that came from elsewhere; nothing if it is none.
+pub(crate) fn of_bytes(bytes: &[u8]) -> Option<Seal> {
+    decode(bytes).ok()
+}
+
 /// The text before the checksum line, if the line fits.
-fn checked(bytes: &[u8]) -> Option<&str> {
+pub(crate) fn checked(bytes: &[u8]) -> Option<&str> {
     let text = str::from_utf8(bytes).ok()?;
     let (json, line) = text.strip_suffix('\n')?.rsplit_once('\n')?;
     let json = &text[..=json.len()];

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use pair::Message;
 
 use crate::auth::{Key, Nonce, Proofs, Sealer, Transcript};
+use crate::data::{DataReceiver, DataSender};
 use crate::frame::{
     Decoder, Frame, FrameError, Kind, MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES, encode,
 };
@@ -255,6 +256,22 @@ impl Connection {
     /// Whether it is the link now.
     pub fn is_up(&self) -> bool {
         matches!(self.state, State::Up { .. })
+    }
+
+    /// Makes it a connection for data, once it is up and everything from `poll_output` is sent; nothing if it
+    /// is not up. Its peer must not have said anything since.
+    pub fn into_data(self) -> Option<(DataSender, DataReceiver)> {
+        match self.state {
+            State::Up { outward, inward } => {
+                Some((DataSender::new(outward), DataReceiver::new(inward)))
+            }
+            State::Preamble(_)
+            | State::Hello(_)
+            | State::Proof(..)
+            | State::Deciding(_)
+            | State::Ready(_)
+            | State::Over => None,
+        }
     }
 
     /// Whether it is over.

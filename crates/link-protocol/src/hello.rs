@@ -5,6 +5,7 @@ use pair::{Incarnation, Mode, Side};
 use serde::{Deserialize, Serialize};
 
 use crate::auth::{NONCE_BYTES, Nonce};
+use crate::data::Purpose;
 use crate::frame::{Kind, encode};
 use crate::refusal::{Reason, Refusal};
 
@@ -90,6 +91,9 @@ pub struct Identity {
     pub name: String,
     /// `host:port` where its link listens: one more address at which to look for it.
     pub address: String,
+    /// What it wants the connection for; of the one who dialled it counts.
+    #[serde(default, skip_serializing_if = "Purpose::is_link")]
+    pub purpose: Purpose,
 }
 
 impl std::fmt::Display for Identity {
@@ -115,6 +119,8 @@ pub struct Local {
     pub name: String,
     /// `host:port` where its link listens.
     pub address: String,
+    /// What the connection is for.
+    pub purpose: Purpose,
 }
 
 impl Local {
@@ -127,6 +133,7 @@ impl Local {
             inc: self.inc,
             name: cut(&self.name),
             address: cut(&self.address),
+            purpose: self.purpose,
         })
     }
 }

@@ -27,6 +27,7 @@
 
 mod auth;
 mod connection;
+mod data;
 mod frame;
 mod hello;
 mod refusal;
@@ -34,6 +35,10 @@ mod refusal;
 pub use auth::{Key, NONCE_BYTES, Nonce};
 pub use connection::{
     Connection, End, Event, HANDSHAKE_LIMIT_MS, MAX_QUEUED_MESSAGES, Settings, Why,
+};
+pub use data::{
+    DATA_HEADER_BYTES, DataError, DataReceiver, DataSender, FIRST_DATA_KIND, MAX_DATA_FRAME_BYTES,
+    Purpose,
 };
 pub use frame::{MAX_FRAME_BYTES, MAX_HANDSHAKE_FRAME_BYTES};
 pub use hello::{Identity, Local, MAX_NAME_BYTES, VERSIONS, Versions};

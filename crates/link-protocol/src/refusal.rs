@@ -39,12 +39,14 @@ pub enum Reason {
     Silent = 14,
     /// The process ends.
     Stopping = 15,
+    /// Data of a session that the end that refuses does not ship, or not any more.
+    NoSession = 16,
     /// A reason that a newer version has.
     Other = 255,
 }
 
 impl Reason {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::NotALink,
         Self::Version,
         Self::TooLarge,
@@ -60,6 +62,7 @@ impl Reason {
         Self::Duplicate,
         Self::Silent,
         Self::Stopping,
+        Self::NoSession,
         Self::Other,
     ];
 
@@ -74,7 +77,11 @@ impl Reason {
     pub const fn is_passing(self) -> bool {
         matches!(
             self,
-            Self::OwnProcess | Self::PairUnknown | Self::Duplicate | Self::Stopping
+            Self::OwnProcess
+                | Self::PairUnknown
+                | Self::Duplicate
+                | Self::Stopping
+                | Self::NoSession
         )
     }
 }

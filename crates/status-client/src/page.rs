@@ -38,10 +38,19 @@ pub struct Page {
     pub pid: u32,
     /// This run of its process, 32 hexadecimal digits.
     pub inc: String,
+    /// What `in_sync` of the record names for this side, if it is not this run of its process: in replication its store.
+    pub member: Option<String>,
     /// Identity of the pair's data; empty until a record was read.
     pub node_id: String,
     /// Messages in all queues, if it serves.
     pub messages: Option<u64>,
+}
+
+impl Page {
+    /// What `in_sync` of the record names for this side.
+    pub fn member_id(&self) -> &str {
+        self.member.as_deref().unwrap_or(&self.inc)
+    }
 }
 
 /// A change of the active broker.

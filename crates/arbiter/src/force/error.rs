@@ -54,12 +54,16 @@ pub enum ForceError {
         /// What it says now.
         now: String,
     },
-    /// Not served yet.
+    /// In replication, and the person did not say that data may be lost.
     #[error(
-        "the pair is one of replication: to force a side of it can lose what the other side has \
-         acknowledged, and this version does not do that"
+        "the pair is one of replication: the {side}'s disk may lack messages that the {other} acknowledged \
+         alone, and a {other} that is only cut off goes on acknowledging until it is stopped. If its disk is \
+         lost for good, and its process ended, ask again with --accept-data-loss", other = side.other()
     )]
-    Replication,
+    DataLoss {
+        /// Who would take over.
+        side: Side,
+    },
     /// No term has ever written to the store.
     #[error(
         "no broker of this pair was ever active, so there is nobody to replace: start the {side}, or the \

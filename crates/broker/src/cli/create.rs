@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use broker_config::create::{CreateOptions, HaOptions, Request, help, instance, parse_args};
 
+use pair::Mode;
+
 use super::Failure;
 use super::files::{self, NewFile};
 use super::pair::first_record;
-use crate::instance::Instance;
+use crate::instance::{ArbiterIs, Instance};
 
 /// Does what the words after `create` say; answers with the exit status.
 pub(crate) fn create(arguments: &[String]) -> Result<u8, Failure> {
@@ -26,9 +28,8 @@ pub(crate) fn create(arguments: &[String]) -> Result<u8, Failure> {
 
 fn make(options: &CreateOptions) -> Result<u8, Failure> {
     if matches!(options.ha, HaOptions::Replicated { .. }) {
-        return Err(Failure::usage(
-            "--replicated: replication is not served by this version, so the broker would not start; use --shared-store",
-        ));
+        crate::run::serves(Mode::Replication)
+            .map_err(|why| Failure::usage(format!("--replicated: {why}")))?;
     }
     let dir = std::path::absolute(&options.directory).map_err(|error| {
         Failure::usage(format!(
@@ -57,6 +58,9 @@ fn make(options: &CreateOptions) -> Result<u8, Failure> {
         let read = Instance::read(&dir).map_err(Failure::usage)?;
         say(&first_record(&read)?);
     }
+    if matches!(options.ha, HaOptions::Replicated { .. }) {
+        own_store(&Instance::read(&dir).map_err(Failure::usage)?)?;
+    }
     say("\nYou can now start the broker by executing:\n");
     say(&format!(
         "   \"{}\" run\n",
@@ -77,6 +81,22 @@ fn makes_record(ha: HaOptions) -> bool {
         HaOptions::None | HaOptions::SharedStore { backup: false, .. } => true,
         HaOptions::SharedStore { backup: true, .. } | HaOptions::Replicated { .. } => false,
     }
+}
+
+/// Each side of a replicated pair has a store of its own.
+fn own_store(instance: &Instance) -> Result<(), Failure> {
+    let journal = &instance.ha.journal;
+    std::fs::create_dir_all(journal).map_err(|error| {
+        Failure::unavailable(format!("cannot create {}: {error}", journal.display()))
+    })?;
+    if instance.ha.arbiter_is == ArbiterIs::Own {
+        say(&format!(
+            "Before you start the pair, say where its record is: the same line `arbiter=directory:PATH` in {} and in that file of the other broker, then once `tandem-broker pair init {}`.",
+            instance.dir.join("etc/tandem.properties").display(),
+            instance.dir.display()
+        ));
+    }
+    Ok(())
 }
 
 /// The program that the instance's scripts start.

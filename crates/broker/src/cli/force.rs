@@ -31,6 +31,9 @@ pub(crate) struct Force {
     /// Your word that the active has ended, or will never serve again.
     #[arg(long)]
     holder_is_dead: bool,
+    /// In a replicated pair: messages may be lost that only the other side's disk has.
+    #[arg(long)]
+    accept_data_loss: bool,
     /// Who says so, for the record [default: your user name and host].
     #[arg(long)]
     by: Option<String>,
@@ -60,6 +63,8 @@ pub(super) fn run(command: Force) -> Result<u8, Failure> {
     let pages = Pages::of(&instance)?;
     let order = ForceOrder {
         side,
+        mode: instance.ha.mode,
+        accepts_data_loss: command.accept_data_loss,
         by: command.by.unwrap_or_else(person),
         at_unix_ms: crate::core::unix_ms(),
         writer: Incarnation(crate::random::bytes().map_err(Failure::unavailable)?),
@@ -121,7 +126,7 @@ fn not_forced(error: ForceError) -> Failure {
         | ForceError::OtherLives { .. }
         | ForceError::HolderWrote { .. }
         | ForceError::Changed { .. }
-        | ForceError::Replication
+        | ForceError::DataLoss { .. }
         | ForceError::NeverActive { .. }
         | ForceError::NothingHere { .. }
         | ForceError::Contended => Failure::usage(format!("nothing was forced: {error}")),

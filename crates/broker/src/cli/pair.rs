@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use arbiter::Outcome;
 use clap::Subcommand;
-use pair::{Mode, Record};
+use pair::Record;
 
 use super::Failure;
 use super::force::{self, Force};
 use super::register;
 use super::show::show;
 use crate::ha::Store;
-use crate::instance::{ArbiterAt, Instance};
+use crate::instance::{ArbiterAt, ArbiterIs, Instance};
 
 /// What can be done with the pair record.
 #[derive(Debug, Subcommand)]
@@ -33,7 +33,7 @@ pub(crate) enum PairCommand {
     ///
     /// For what the pair cannot decide by itself: the active hangs and the store's locks are needed (`lock=storage`)
     /// or do not work, the file of its term is gone, or the pair record was lost, which is then made again from the
-    /// store. Over a shared store nothing acknowledged is lost, even if the active still lives: its term is fenced
+    /// store; with two stores, that the other one is lost for good. Over a shared store nothing acknowledged is lost, even if the active still lives: its term is fenced
     /// before anything is read. It is refused all the same while the active shows a sign of life; use a switchover
     /// then. The side takes over at once if its broker runs, or else as soon as it is started.
     Force(Force),
@@ -59,6 +59,12 @@ fn init(instance: &std::path::Path) -> Result<u8, Failure> {
 /// what it did.
 pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
     let ha = &instance.ha;
+    if ha.arbiter_is == ArbiterIs::Own {
+        return Err(Failure::usage(format!(
+            "this pair has no arbiter, so there is no record to make: first put `arbiter=directory:PATH` into {} and into that file of the other broker",
+            instance.dir.join("etc/tandem.properties").display()
+        )));
+    }
     let place = &ha.arbiter;
     let mut folders = vec![&ha.journal];
     if let ArbiterAt::Folder(folder) = place {
@@ -87,7 +93,7 @@ pub(crate) fn first_record(instance: &Instance) -> Result<String, Failure> {
         )));
     }
     let node_id = crate::random::uuid().map_err(Failure::unavailable)?;
-    let made = arbiter.create(&Record::first(&node_id, Mode::SharedStore));
+    let made = arbiter.create(&Record::first(&node_id, ha.mode));
     match arbiter.read().map_err(Failure::unavailable)? {
         Some(found) => Ok(format!(
             "Made the pair record in {place} (node ID {}).",

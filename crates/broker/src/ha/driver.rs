@@ -17,6 +17,7 @@ use super::clock::now;
 use super::lanes::{self, ArbiterJob, LockJob};
 use super::lease_lane;
 use super::notices;
+use super::replication::{OwnStore, Progress, Replication};
 use super::status::Reporter;
 use super::steps::{Job, Steps, StepsParts};
 use crate::core::{Gate, Topology};
@@ -42,6 +43,8 @@ pub(crate) struct DriverParts {
     pub link: Option<LinkParts>,
     /// The pair's pods, where this process is in one of them.
     pub pods: Option<Pods>,
+    /// In replication: the own store, and where the progress of a copy is shown.
+    pub replication: Option<(OwnStore, Progress)>,
     /// The status page.
     pub reporter: Reporter,
     /// Cancelled when the process is asked to stop.
@@ -68,6 +71,8 @@ pub(crate) struct Driver {
     /// Node ID of the pair, for the link.
     pair: watch::Sender<Option<String>>,
     own: Option<OwnTerm>,
+    /// There are no term files then.
+    replicates: bool,
     topology: watch::Sender<Topology>,
     connector: Option<Connector>,
     /// What the pods' tasks need to know.
@@ -100,7 +105,15 @@ impl Driver {
         }
         let inc = parts.steps.side_file.inc;
         let ahead = Ahead::start(store.clone(), parts.steps.engine.clone(), answer.clone())?;
-        let steps = Steps::new(parts.steps, ahead.clone(), answer.clone());
+        let replication =
+            parts
+                .replication
+                .zip(link.as_ref())
+                .map(|((own, progress), (link, _))| {
+                    Replication::new(store.clone(), own, link.data(), answer.clone(), progress)
+                });
+        let replicates = replication.is_some();
+        let steps = Steps::new(parts.steps, ahead.clone(), replication, answer.clone());
         let steps_task = tokio::spawn(steps.run(jobs));
         Ok(Self {
             machine: parts.machine,
@@ -119,6 +132,7 @@ impl Driver {
             link,
             pair,
             own: None,
+            replicates,
             topology: parts.topology,
             connector: parts.connector,
             pods: known,
@@ -228,13 +242,14 @@ impl Driver {
             Action::Notice(notice) => notices::log(self.reporter.side(), &notice),
             Action::Publish(view) => self.publish(&view),
             Action::CreateTermFile { term } => {
-                let (gate, _) = watch::channel(Gate::default());
-                self.own = Some(OwnTerm {
-                    term,
-                    dropped: CancellationToken::new(),
-                    gate,
-                });
+                self.begin_term(term);
                 self.step(Action::CreateTermFile { term });
+            }
+            Action::LoadHistory { term, at_least } => {
+                if self.replicates {
+                    self.begin_term(term);
+                }
+                self.step(Action::LoadHistory { term, at_least });
             }
             Action::DropState { term } => {
                 // Closing the gate and cancelling are what makes it immediate (rules 5 and 8); the lane only
@@ -249,7 +264,6 @@ impl Driver {
             | Action::WriteSideFile { .. }
             | Action::DeleteTermFile { .. }
             | Action::Fence { .. }
-            | Action::LoadHistory { .. }
             | Action::Seal { .. }
             | Action::StartTerm { .. }
             | Action::OpenPorts { .. }
@@ -262,6 +276,16 @@ impl Driver {
             | Action::KeepRecord { .. }) => self.step(step),
         }
         None
+    }
+
+    /// What is done from now on is done for this term, until that is dropped.
+    fn begin_term(&mut self, term: Term) {
+        let (gate, _) = watch::channel(Gate::default());
+        self.own = Some(OwnTerm {
+            term,
+            dropped: CancellationToken::new(),
+            gate,
+        });
     }
 
     fn ask_arbiter(&self, job: ArbiterJob) {

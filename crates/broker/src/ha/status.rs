@@ -3,7 +3,7 @@
 use pair::{Incarnation, Role, Side, View};
 use tokio::sync::watch;
 
-use crate::http::{Holder, LastTransition, Link, PairStatus, Peer};
+use crate::http::{Holder, LastTransition, Link, PairStatus, Peer, Resync};
 
 /// Writes the status page.
 pub(crate) struct Reporter {
@@ -65,6 +65,26 @@ impl Reporter {
         });
     }
 
+    /// Shows what the record names for this side.
+    pub(crate) fn is_member(&self, member: String) {
+        self.status.send_modify(|page| page.member = Some(member));
+    }
+
+    /// Shows how far a copy has come, from now on.
+    pub(crate) fn show_resync(&self, mut progress: watch::Receiver<Option<Resync>>) {
+        let status = self.status.clone();
+        tokio::spawn(async move {
+            while progress.changed().await.is_ok() {
+                let resync = *progress.borrow_and_update();
+                // Not a change of the pair, which the page's number stands for.
+                status.send_if_modified(|page| {
+                    page.resync = resync;
+                    false
+                });
+            }
+        });
+    }
+
     fn count_messages(&self) {
         let (status, mut messages) = (self.status.clone(), self.messages.clone());
         tokio::spawn(async move {
@@ -115,9 +135,11 @@ fn page_of(view: &View, before: &PairStatus, messages: Option<u64>) -> PairStatu
         active_heard: view.active_heard,
         pid: before.pid,
         inc: before.inc.clone(),
+        member: before.member.clone(),
         version: before.version.clone(),
         node_id: view.pair.clone().unwrap_or_default(),
         messages: messages.filter(|_| view.role == Role::Serving),
+        resync: before.resync,
         fresh_until_ms: before.fresh_until_ms,
         role,
     }

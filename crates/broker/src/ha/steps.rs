@@ -3,6 +3,7 @@
 //! A step that is under way when the term is dropped ends unanswered; what it made is dropped with it, which
 //! closes the term file, the journal and the ports.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::ahead::Ahead;
+use super::replication::Replication;
 use super::stall;
 use super::store::{ENTRIES_BEFORE_ENGINE, Loaded, Store};
 use crate::broadcast;
@@ -75,6 +77,8 @@ pub(crate) struct Steps {
     parts: StepsParts,
     answers: mpsc::UnboundedSender<Input>,
     ahead: Ahead,
+    /// In replication; a shared store has term files in its place.
+    replication: Option<Replication>,
     reserved: Vec<ReservedPort>,
     term_file: Option<TermFile>,
     loaded: Option<Loaded>,
@@ -87,12 +91,14 @@ impl Steps {
     pub(crate) fn new(
         parts: StepsParts,
         ahead: Ahead,
+        replication: Option<Replication>,
         answers: mpsc::UnboundedSender<Input>,
     ) -> Self {
         Self {
             parts,
             answers,
             ahead,
+            replication,
             reserved: Vec::new(),
             term_file: None,
             loaded: None,
@@ -109,8 +115,15 @@ impl Steps {
             gate,
         }) = jobs.recv().await
         {
-            let is_drop = matches!(action, Action::DropState { .. });
-            let answer = if is_drop {
+            // What takes a term down, and what has nothing to do with one.
+            let is_whole = matches!(
+                action,
+                Action::DropState { .. }
+                    | Action::FreezeLog
+                    | Action::RenewStore
+                    | Action::KeepRecord { .. }
+            );
+            let answer = if is_whole {
                 self.step(action, gate).await
             } else {
                 tokio::select! {
@@ -231,6 +244,9 @@ impl Steps {
                 Some(Input::TermClosed { term })
             }
             Action::DropState { term } => {
+                if let Some(replication) = &mut self.replication {
+                    replication.stop_shipping();
+                }
                 self.started = None;
                 self.loaded = None;
                 if let Some(serving) = self.serving.take() {
@@ -250,13 +266,66 @@ impl Steps {
             | Action::Send { .. }
             | Action::ReadAhead { .. }
             | Action::Notice(_)
-            | Action::Publish(_)
-            // Of replication, which `Config` does not ask for yet.
-            | Action::FreezeLog
-            | Action::FollowLog { .. }
-            | Action::ShipLog { .. }
-            | Action::RenewStore
-            | Action::KeepRecord { .. } => None,
+            | Action::Publish(_) => None,
+            Action::FreezeLog => {
+                let frozen = self.with_replication(Replication::freeze).await?;
+                Some(Input::LogFrozen(frozen))
+            }
+            Action::RenewStore => {
+                let frozen = self.with_replication(Replication::renew).await?;
+                Some(Input::LogFrozen(frozen))
+            }
+            Action::KeepRecord { record } => {
+                let keep = move |replication: &mut Replication| {
+                    replication.keep(&record);
+                    Ok(())
+                };
+                // What it could not do, it has said.
+                let _kept = self.with_replication(keep).await;
+                None
+            }
+            Action::FollowLog {
+                session,
+                peer,
+                term,
+                cut,
+            } => {
+                if let Some(replication) = &mut self.replication {
+                    replication.follow(session, peer, term, cut);
+                }
+                None
+            }
+            Action::ShipLog {
+                session,
+                peer,
+                term,
+                cut: _,
+            } => {
+                // The follower asks for what it lacks, so the cut is its business.
+                if let Some(replication) = &mut self.replication {
+                    replication.ship(session, peer, term);
+                }
+                None
+            }
+        }
+    }
+
+    /// Does something that blocks, beside the runtime's threads; nothing without replication.
+    async fn with_replication<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&mut Replication) -> Result<T, String> + Send + 'static,
+    ) -> Option<Result<T, String>> {
+        let mut replication = self.replication.take()?;
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&mut replication);
+            (replication, done)
+        });
+        match done.await {
+            Ok((replication, done)) => {
+                self.replication = Some(replication);
+                Some(done)
+            }
+            Err(error) => Some(Err(format!("the step failed: {error}"))),
         }
     }
 
@@ -297,7 +366,11 @@ impl Steps {
         gate: Option<watch::Receiver<Gate>>,
     ) -> Result<Mark, String> {
         let gate = gate.ok_or_else(|| "the term has no gate".to_owned())?;
-        let dir = self.parts.store.dir().to_owned();
+        // In replication there are no term files: `in_sync` alone keeps a replaced term from acknowledging anything.
+        let dir = self
+            .replication
+            .is_none()
+            .then(|| self.parts.store.dir().to_owned());
         let answers = self.answers.clone();
         let (first, started) = tokio::sync::oneshot::channel();
         let mut first = Some(first);
@@ -306,8 +379,8 @@ impl Steps {
         // Rule 3: the mark is read after the fsync has returned, through a new open.
         let on_event = move |event: JournalEvent| {
             let (up_to, mark) = match event {
-                JournalEvent::Synced(synced) => match TermFile::mark(&dir, term) {
-                    Ok(mark) => (synced.durable.offset, mark_of(mark)),
+                JournalEvent::Synced(synced) => match mark_in(dir.as_deref(), term) {
+                    Ok(mark) => (synced.durable.offset, mark),
                     Err(error) => {
                         let error = format!("the fence mark of epoch {}: {error}", term.epoch);
                         let _ = answers.send(Input::JournalFailed { term, error });
@@ -331,7 +404,22 @@ impl Steps {
             }
         };
         let store = self.parts.store.clone();
-        let writer = Arc::new(bounded(move || store.start_term(term, on_event)).await?);
+        // A shared store is sealed in a step of its own.
+        let seal = match (&self.replication, &self.loaded) {
+            (Some(_), Some(loaded)) => Some(loaded.seal(term)),
+            (Some(_), None) => return Err("nothing was loaded".to_owned()),
+            (None, _) => None,
+        };
+        let started_writer = bounded(move || {
+            if let Some(seal) = &seal {
+                store.write_seal(seal)?;
+            }
+            store.start_term(term, on_event)
+        });
+        let writer = Arc::new(started_writer.await?);
+        if let Some(replication) = &mut self.replication {
+            replication.started(term, writer.view());
+        }
         tokio::spawn(stall::watch(
             term,
             Arc::downgrade(&writer),
@@ -387,12 +475,16 @@ impl Steps {
     }
 }
 
-fn mark_of(mark: arbiter::Mark) -> Mark {
-    match mark {
+/// The mark of a term whose file is in that folder; without one there are no marks.
+fn mark_in(dir: Option<&Path>, term: Term) -> Result<Mark, arbiter::TermFileError> {
+    let Some(dir) = dir else {
+        return Ok(Mark::Clear);
+    };
+    Ok(match TermFile::mark(dir, term)? {
         arbiter::Mark::Open => Mark::Clear,
         arbiter::Mark::Fenced => Mark::Fenced,
         arbiter::Mark::Missing => Mark::Missing,
-    }
+    })
 }
 
 /// As [`blocking`], given up after a time in which every store answers that still works: the pair must not be without

@@ -1,10 +1,12 @@
-//! The shared store as a term sees it: what earlier terms left, the own seal, the own journal.
+//! The store as a term sees it: what earlier terms left, the own seal, the own journal. It is shared by both sides, or
+//! this side's own, which then holds the same files.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
+use journal::mirror::{self, TermEnd};
 use journal::{
     Directory, Entry, FileLength, History, JournalEvent, Options, Position, ReadAhead, Record,
     Seal, SegmentName, Storage, TermId, Writer,
@@ -25,7 +27,7 @@ const STALE_LIMIT: std::time::Duration = std::time::Duration::from_secs(65);
 /// Pause between two looks.
 const STALE_PAUSE: std::time::Duration = std::time::Duration::from_millis(500);
 
-/// The folder of the journal, on a disk that both sides see.
+/// The folder of the journal.
 #[derive(Clone)]
 pub(crate) struct Store {
     storage: Arc<dyn Storage>,
@@ -51,6 +53,16 @@ pub(crate) struct Loaded {
     pub engine: Engine,
     /// What the own seal will name.
     files: Vec<FileLength>,
+}
+
+impl Loaded {
+    /// What the own term builds on.
+    pub(super) fn seal(&self, term: Term) -> Seal {
+        Seal {
+            term: term_id(term),
+            files: self.files.clone(),
+        }
+    }
 }
 
 impl Store {
@@ -181,11 +193,11 @@ impl Store {
 
     /// Fixes what the own term builds on (step 6 of the takeover).
     pub(crate) fn seal(&self, term: Term, loaded: &Loaded) -> Result<(), String> {
-        let seal = Seal {
-            term: term_id(term),
-            files: loaded.files.clone(),
-        };
-        journal::seal::write(self.storage.as_ref(), &seal).map_err(|error| error.to_string())
+        self.write_seal(&loaded.seal(term))
+    }
+
+    pub(super) fn write_seal(&self, seal: &Seal) -> Result<(), String> {
+        journal::seal::write(self.storage.as_ref(), seal).map_err(|error| error.to_string())
     }
 
     /// Starts the own journal and appends the *term start* entry.
@@ -216,6 +228,26 @@ impl Store {
     fn set_retired(&self, files: Vec<SegmentName>) -> Vec<SegmentName> {
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::replace(&mut *retired, files)
+    }
+
+    /// The files.
+    pub(super) fn storage(&self) -> Arc<dyn Storage> {
+        Arc::clone(&self.storage)
+    }
+
+    /// In replication, at the start: brings to its end what a crash has interrupted of a copy.
+    pub(crate) fn recover(&self) -> Result<(), String> {
+        let found = mirror::recover(self.storage.as_ref()).map_err(|error| error.to_string())?;
+        if found {
+            info!("a copy that was whole when this side ended was put in its place");
+        }
+        Ok(())
+    }
+
+    /// The terms on disk. Reads the whole journal.
+    pub(super) fn ends(&self) -> Result<Vec<TermEnd>, String> {
+        let (_, ends) = mirror::ends(&self.storage).map_err(|error| error.to_string())?;
+        Ok(ends)
     }
 
     /// Where the term files are.
@@ -285,7 +317,7 @@ fn epoch_of(name: &str) -> Option<u64> {
     Some(epoch.max(1))
 }
 
-fn term_id(term: Term) -> TermId {
+pub(super) fn term_id(term: Term) -> TermId {
     TermId {
         epoch: term.epoch,
         incarnation: term.inc.0,

@@ -19,6 +19,8 @@ use super::session::{self, Opened, Outcome};
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 /// The longest pause after wrong passwords. They are not corrected while both processes run.
 const MAX_PAUSE: Duration = Duration::from_secs(5);
+/// The pause right after a link was lost: a refused connection says that its process is gone.
+const QUICK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Where the other side may be.
 pub(super) struct Addresses {
@@ -117,6 +119,8 @@ async fn dial_for_ever(
         );
         pause = if is_credentials {
             (2 * pause).min(MAX_PAUSE)
+        } else if hub.lost_just_now() {
+            QUICK_PAUSE
         } else {
             hub.beat()
         };
@@ -170,7 +174,12 @@ async fn dial(hub: &Arc<Hub>, address: Address) -> Result<(), Failure> {
     let connected = connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     let stream = match connected {
         Ok(stream) => stream,
-        Err(error) => return Err(Failure::NoConnection(address, error)),
+        Err(error) => {
+            if error.kind() == io::ErrorKind::ConnectionRefused {
+                hub.refused_at(&address);
+            }
+            return Err(Failure::NoConnection(address, error));
+        }
     };
     let opened = Opened {
         stream,

@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use link_protocol::{End, Identity, Key, Local, Reason, Refusal, Settings, VERSIONS, Why};
+use link_protocol::{
+    Connection, End, Identity, Key, Local, Purpose, Reason, Refusal, Settings, VERSIONS, Why,
+};
 use pair::{Incarnation, Input, Message, Mode, Side};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +19,7 @@ use tracing::{debug, info, warn};
 
 use super::LinkParts;
 use super::address::Address;
+use super::data::{DataConnection, Door};
 use super::repeats::Repeats;
 use crate::core::Backoff;
 
@@ -25,6 +28,8 @@ use crate::core::Backoff;
 const MAX_UNTAKEN: usize = 64;
 /// The longest wait before a wrong password is told, below the time that a handshake may take.
 const MAX_REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// How long after its loss a link is dialled again in quick succession.
+const LOST_JUST_NOW: Duration = Duration::from_secs(1);
 
 /// A report on its way to the state machine.
 pub(super) struct Queued {
@@ -58,6 +63,8 @@ struct State {
     newest: u64,
     current: Option<Current>,
     last_address: Option<Address>,
+    /// Whose link was lost last, where it listened, and when.
+    lost: Option<(Incarnation, Address, Instant)>,
     trouble: Option<String>,
 }
 
@@ -89,6 +96,8 @@ pub(super) struct Hub {
     linked: watch::Sender<bool>,
     inputs: mpsc::UnboundedSender<Queued>,
     room: Arc<Semaphore>,
+    /// Who may come for data.
+    door: Door,
     repeats: Repeats,
     backoff: Mutex<Backoff>,
     tasks: TaskTracker,
@@ -117,6 +126,7 @@ impl Hub {
             linked: watch::Sender::new(false),
             inputs,
             room: Arc::new(Semaphore::new(MAX_UNTAKEN)),
+            door: Door::default(),
             repeats: Repeats::default(),
             backoff: Mutex::default(),
             tasks,
@@ -140,6 +150,7 @@ impl Hub {
                 inc: self.inc,
                 name: self.name.clone(),
                 address: self.address.to_string(),
+                purpose: Purpose::Link,
             },
             key: self.key.get()?.clone(),
             versions: VERSIONS,
@@ -171,6 +182,47 @@ impl Hub {
     /// What `future` gives, unless everything ends before.
     pub(super) async fn until_stopped<F: Future>(&self, future: F) -> Option<F::Output> {
         self.stop.run_until_cancelled(future).await
+    }
+
+    /// Who may come for data.
+    pub(super) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    /// Where the process listens to which there is a link; `None` if there is none.
+    pub(super) fn address_of(&self, peer: Incarnation) -> Option<Address> {
+        let state = self.state();
+        let current = state.current.as_ref()?;
+        let candidate = &current.candidate;
+        (candidate.peer.inc == peer)
+            .then(|| candidate.peer.address.parse().ok())
+            .flatten()
+    }
+
+    /// Whether that process may have the data of that session.
+    pub(super) fn admit_data(&self, peer: Incarnation, session: u64) -> Result<(), Refusal> {
+        if self.door.is_expected(peer, session) {
+            return Ok(());
+        }
+        let text = format!("session {session} is not shipped here, or not any more");
+        Err(Refusal::new(Reason::NoSession, &text))
+    }
+
+    /// Gives a connection that is up to whoever ships its session.
+    pub(super) fn hand_over(
+        &self,
+        peer: &Identity,
+        connection: Connection,
+        stream: TcpStream,
+        remote: String,
+    ) {
+        let Purpose::Data { session } = peer.purpose else {
+            return;
+        };
+        match DataConnection::of(connection, stream, remote) {
+            Ok(connection) => self.door.hand_over(peer.inc, session, connection),
+            Err(error) => debug!("link: a connection for data is of no use: {error}"),
+        }
     }
 
     /// Whether there is a link.
@@ -229,6 +281,7 @@ impl Hub {
             End::Acceptor => format!("it dialled from {}", candidate.remote),
         };
         state.last_address = candidate.peer.address.parse().ok();
+        state.lost = None;
         state.newest += 1;
         let number = state.newest;
         let current = Current { number, candidate };
@@ -275,7 +328,27 @@ impl Hub {
         }
         state.trouble = None;
         self.report(Input::LinkDown { peer: peer.inc });
+        let address: Option<Address> = peer.address.parse().ok();
+        state.lost = address.map(|address| (peer.inc, address, Instant::now()));
         self.linked.send_replace(false);
+    }
+
+    /// Nobody listens at that address. If it is where the process listened to which the link was lost, that process
+    /// is gone.
+    pub(super) fn refused_at(&self, address: &Address) {
+        let mut state = self.state();
+        let is_its = |lost: &mut (Incarnation, Address, Instant)| lost.1 == *address;
+        if let Some((peer, ..)) = state.lost.take_if(is_its) {
+            self.report(Input::LinkRefused { peer });
+        }
+    }
+
+    /// Whether a link was lost a moment ago, and it is not clear yet whether its process is gone: the kernel closes the
+    /// sockets of a dead one one after the other.
+    pub(super) fn lost_just_now(&self) -> bool {
+        let state = self.state();
+        let lost = state.lost.as_ref();
+        lost.is_some_and(|(.., at)| at.elapsed() < LOST_JUST_NOW)
     }
 
     /// Hands on a message of that process, which has a connection, though perhaps not the newest.

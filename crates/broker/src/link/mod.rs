@@ -16,6 +16,7 @@
 //! few places, for a bounded time, and learns the names of pair and broker, nothing else.
 
 mod address;
+mod data;
 mod dialler;
 mod discovery;
 mod heard;
@@ -35,6 +36,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
 pub(crate) use address::Address;
+pub(crate) use data::{Closer, DataConnection, DataLink};
 pub(crate) use discovery::Group;
 pub(crate) use port::LinkPort;
 
@@ -122,6 +124,11 @@ impl Link {
     /// Sends a message if that process is connected; what cannot be sent at once is dropped.
     pub(crate) fn send(&self, peer: Incarnation, message: Message) {
         self.hub.send(peer, message);
+    }
+
+    /// The way of data between the two sides.
+    pub(crate) fn data(&self) -> DataLink {
+        DataLink::new(Arc::clone(&self.hub))
     }
 
     /// Sends what was queued, says good-bye and closes everything.

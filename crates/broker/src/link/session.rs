@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use link_protocol::{Connection, End, Event, Identity, Reason, Refusal, Why};
+use link_protocol::{Connection, End, Event, Identity, Purpose, Reason, Refusal, Why};
 use pair::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -48,6 +48,14 @@ pub(super) enum Outcome {
     Up,
     /// There is none, for this reason.
     Failed(Why),
+}
+
+/// How a connection goes on, or not.
+enum Ended {
+    /// It is over.
+    Over(Why),
+    /// It is up, and for data: no link, and somebody else's.
+    Data(Identity),
 }
 
 /// Carries a connection that somebody else opened, to its end.
@@ -125,8 +133,19 @@ pub(super) async fn carry(
         up: Some(up),
         slot,
     };
-    let why = session.run().await;
-    session.end(why, from).await;
+    match session.run().await {
+        Ended::Over(why) => session.end(why, from).await,
+        Ended::Data(peer) => {
+            // The other end waits for the first word from here: nothing of it was read yet.
+            let Session {
+                connection,
+                hub,
+                remote,
+                ..
+            } = session;
+            hub.hand_over(&peer, connection, stream, remote);
+        }
+    }
 }
 
 struct Session<'a> {
@@ -151,13 +170,13 @@ struct Session<'a> {
 
 impl Session<'_> {
     /// Runs until the machine says that the connection is over, and why.
-    async fn run(&mut self) -> Why {
+    async fn run(&mut self) -> Ended {
         let stop = self.hub.stopped().clone();
         let mut buffer = [0; READ_BYTES];
         let mut retire_at = None;
         loop {
-            if let Some(why) = self.take_events() {
-                return why;
+            if let Some(ended) = self.take_events() {
+                return ended;
             }
             if self.sending.is_empty()
                 && let Some(bytes) = self.connection.poll_output()
@@ -200,17 +219,22 @@ impl Session<'_> {
         }
     }
 
-    fn take_events(&mut self) -> Option<Why> {
+    fn take_events(&mut self) -> Option<Ended> {
         while let Some(event) = self.connection.poll_event() {
             match event {
-                Event::Proven(peer) => match self.hub.admit(&peer, self.end) {
+                Event::Proven(peer) => match self.admit(&peer) {
                     Ok(()) => {
                         self.peer = Some(peer);
                         self.connection.admit(now().mono_ms);
                     }
                     Err(refusal) => self.connection.refuse(refusal),
                 },
-                Event::Up => self.install(),
+                Event::Up => {
+                    if let Some(peer) = self.peer.take_if(|peer| peer.purpose != Purpose::Link) {
+                        return Some(Ended::Data(peer));
+                    }
+                    self.install();
+                }
                 Event::Message(message) => {
                     if let Some(peer) = &self.peer {
                         self.hub.deliver(peer.inc, message);
@@ -222,7 +246,7 @@ impl Session<'_> {
                         warn!("{line}{more}");
                     }
                 }
-                Event::Closed(why) => return Some(why),
+                Event::Closed(why) => return Some(Ended::Over(why)),
             }
         }
         if self.connection.is_up() {
@@ -230,6 +254,13 @@ impl Session<'_> {
                 .store(self.connection.heard_ms(), Ordering::Relaxed);
         }
         None
+    }
+
+    fn admit(&self, peer: &Identity) -> Result<(), Refusal> {
+        match peer.purpose {
+            Purpose::Link => self.hub.admit(peer, self.end),
+            Purpose::Data { session } => self.hub.admit_data(peer.inc, session),
+        }
     }
 
     fn install(&mut self) {

@@ -471,6 +471,7 @@ impl Puppet {
         let inc = Incarnation([inc; 16]);
         let settings = Settings {
             local: Local {
+                purpose: link_protocol::Purpose::Link,
                 pair: Some(PAIR.to_owned()),
                 mode: Mode::SharedStore,
                 side: Side::Backup,

@@ -30,6 +30,7 @@ use bytes::Bytes;
 
 use crate::error::WriteError;
 use crate::format::{MAX_BATCH_BYTES, MAX_PAYLOAD_BYTES};
+use crate::mirror::Tap;
 use crate::names::{FileLength, Position, SegmentName, TermId};
 use crate::storage::Storage;
 use crate::{retire, seal};
@@ -136,7 +137,43 @@ pub enum AppendError {
 pub struct Writer {
     storage: Arc<dyn Storage>,
     queue: Arc<Queue>,
+    tap: Tap,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What a writer has written, for those who ship it.
+#[derive(Clone, Debug)]
+pub struct WriterView {
+    queue: Arc<Queue>,
+    tap: Tap,
+}
+
+impl WriterView {
+    /// The writer's term.
+    pub fn term(&self) -> TermId {
+        self.queue.term()
+    }
+
+    /// As [`Writer::files`].
+    pub fn files(&self) -> Vec<FileLength> {
+        self.queue.files()
+    }
+
+    /// Waits for the last write of a writer that was closed or dropped, at most so long; false if it did not
+    /// come. Blocks.
+    pub fn wait_ended(&self, limit: Duration) -> bool {
+        self.queue.wait_ended(limit)
+    }
+
+    /// The segments before this one were retired, and removed by this writer.
+    pub(crate) fn front(&self) -> Option<SegmentName> {
+        self.queue.front()
+    }
+
+    /// Where the batches pass by.
+    pub(crate) fn tap(&self) -> &Tap {
+        &self.tap
+    }
 }
 
 impl Writer {
@@ -163,13 +200,28 @@ impl Writer {
             ..options
         };
         let queue = Arc::new(Queue::new(term, options, seal.files));
-        let output = output::Output::new(Arc::clone(&storage), term, options.segment_bytes);
-        let thread = thread::spawn(Arc::clone(&queue), output, on_event)?;
+        let tap = Tap::default();
+        let output = output::Output::new(
+            Arc::clone(&storage),
+            term,
+            options.segment_bytes,
+            tap.clone(),
+        );
+        let thread = thread::spawn(Arc::clone(&queue), output, tap.clone(), on_event)?;
         Ok(Self {
             storage,
             queue,
+            tap,
             thread: Some(thread),
         })
+    }
+
+    /// A look at this writer, which does not keep it from ending.
+    pub fn view(&self) -> WriterView {
+        WriterView {
+            queue: Arc::clone(&self.queue),
+            tap: self.tap.clone(),
+        }
     }
 
     /// Queues records and answers with the position of the last one; never waits.
@@ -222,7 +274,11 @@ impl Writer {
             return Ok(files);
         }
         match retire::remove(self.storage.as_ref(), &files) {
-            Ok(()) => Ok(files),
+            Ok(()) => {
+                self.queue.note_removed();
+                self.tap.nudge();
+                Ok(files)
+            }
             Err(error) => {
                 self.queue.add_retired(files);
                 Err(error)

@@ -12,6 +12,7 @@ use crate::format::{
     BATCH_HEADER_BYTES, BatchHeader, FileChecksum, block_end, pad_to_block, put_record,
     put_segment_header, set_batch_header,
 };
+use crate::mirror::{self, Tap};
 use crate::names::{FileLength, SegmentName, TermId};
 use crate::storage::{Storage, StoredFile, path_of, write_whole};
 
@@ -30,6 +31,10 @@ pub(super) struct Output {
     /// The segment that history begins with, as every header from then on says.
     start: Option<SegmentName>,
     buffer: Vec<u8>,
+    /// Who wants each batch before it is written.
+    tap: Tap,
+    /// Where the last batch ended.
+    last: Option<(SegmentName, u64)>,
 }
 
 /// The segment being written.
@@ -52,7 +57,12 @@ pub(super) struct Written {
 }
 
 impl Output {
-    pub(super) fn new(storage: Arc<dyn Storage>, term: TermId, segment_bytes: u64) -> Self {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        term: TermId,
+        segment_bytes: u64,
+        tap: Tap,
+    ) -> Self {
         Self {
             storage,
             term,
@@ -62,6 +72,8 @@ impl Output {
             mark: None,
             start: None,
             buffer: Vec::new(),
+            tap,
+            last: None,
         }
     }
 
@@ -158,9 +170,15 @@ impl Output {
             &segment.checksum,
         );
         pad_to_block(&mut self.buffer);
+        // Before the own write, so that the other side's runs beside it.
+        if self.tap.is_open() {
+            let piece = mirror::piece(segment.name, write_at, &self.buffer);
+            self.tap.put(self.last, piece);
+        }
         let path = path_of(self.storage.as_ref(), &segment.name);
         write_whole(segment.file.as_ref(), &path, &self.buffer, write_at)?;
         segment.end_byte += self.buffer.len() as u64;
+        self.last = Some((segment.name, segment.end_byte));
         Ok(Written {
             last_offset: batch.last().map_or(0, |record| record.offset),
             entries: header.records,

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -50,7 +51,11 @@ struct State {
     files: Vec<FileLength>,
     /// What was written before that segment and is still there.
     retired: Vec<SegmentName>,
+    /// What was before this one is not there any more.
+    front: Option<SegmentName>,
     phase: Phase,
+    /// The thread is gone: nothing is written any more.
+    has_ended: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -74,7 +79,9 @@ impl Queue {
             marked: false,
             files,
             retired: Vec::new(),
+            front: None,
             phase: Phase::Open,
+            has_ended: false,
         };
         let (work, progress) = (Condvar::new(), Condvar::new());
         Self {
@@ -224,6 +231,23 @@ impl Queue {
         std::mem::take(&mut self.lock().retired)
     }
 
+    /// All that `take_retired` gave is gone.
+    pub(super) fn note_removed(&self) {
+        let mut state = self.lock();
+        // With more retired meanwhile, the list begins behind what is still there.
+        if state.retired.is_empty() {
+            state.front = state.files.first().map(|first| first.file);
+        }
+    }
+
+    pub(super) fn front(&self) -> Option<SegmentName> {
+        self.lock().front
+    }
+
+    pub(super) fn term(&self) -> TermId {
+        self.term
+    }
+
     pub(super) fn add_retired(&self, files: impl IntoIterator<Item = SegmentName>) {
         self.lock().retired.extend(files);
     }
@@ -265,6 +289,21 @@ impl Queue {
         state.phase = Phase::Failed(error);
         state.records.clear();
         self.progress.notify_all();
+    }
+
+    /// The thread has done its last write.
+    pub(super) fn note_ended(&self) {
+        self.lock().has_ended = true;
+        self.progress.notify_all();
+    }
+
+    /// Waits for the thread's last write, at most so long; false if that did not come.
+    pub(super) fn wait_ended(&self, limit: Duration) -> bool {
+        let state = self.lock();
+        let waited = self
+            .progress
+            .wait_timeout_while(state, limit, |state| !state.has_ended);
+        waited.is_ok_and(|(state, _)| state.has_ended)
     }
 
     fn position(&self, offset: u64) -> Position {

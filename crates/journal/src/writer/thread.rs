@@ -9,17 +9,19 @@ use super::output::Output;
 use super::queue::Queue;
 use super::{JournalEvent, Synced};
 use crate::error::WriteError;
+use crate::mirror::Tap;
 use crate::names::Position;
 
 pub(super) fn spawn(
     queue: Arc<Queue>,
     output: Output,
+    tap: Tap,
     on_event: impl FnMut(JournalEvent) + Send + 'static,
 ) -> Result<JoinHandle<()>, WriteError> {
     let run = move || {
         // Declared first, dropped last: also a panic in the callback ends in "failed".
         let _guard = PanicGuard(Arc::clone(&queue));
-        run(&queue, output, on_event);
+        run(&queue, output, &tap, on_event);
     };
     thread::Builder::new()
         .name("journal".to_owned())
@@ -27,7 +29,7 @@ pub(super) fn spawn(
         .map_err(WriteError::Thread)
 }
 
-fn run(queue: &Queue, mut output: Output, mut on_event: impl FnMut(JournalEvent)) {
+fn run(queue: &Queue, mut output: Output, tap: &Tap, mut on_event: impl FnMut(JournalEvent)) {
     let mut batch = Vec::new();
     while queue.take(&mut batch) {
         let began = Instant::now();
@@ -42,6 +44,7 @@ fn run(queue: &Queue, mut output: Output, mut on_event: impl FnMut(JournalEvent)
         };
         let took = began.elapsed();
         let queued_bytes = queue.synced(&batch, written.head, written.start);
+        tap.nudge();
         on_event(JournalEvent::Synced(Synced {
             durable: Position {
                 epoch: written.head.file.term.epoch,
@@ -57,6 +60,7 @@ fn run(queue: &Queue, mut output: Output, mut on_event: impl FnMut(JournalEvent)
     }
 }
 
+/// Says how the thread has ended, whatever ended it.
 struct PanicGuard(Arc<Queue>);
 
 impl Drop for PanicGuard {
@@ -64,5 +68,6 @@ impl Drop for PanicGuard {
         if thread::panicking() {
             self.0.fail(Arc::new(WriteError::Panicked));
         }
+        self.0.note_ended();
     }
 }

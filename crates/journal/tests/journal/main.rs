@@ -13,6 +13,7 @@ mod damage;
 mod faults;
 mod follow;
 mod group_commit;
+mod mirror;
 mod retire;
 mod support;
 mod terms;

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use link_protocol::{Connection, End, Event, Identity, Key, Local, Settings, VERSIONS};
+use link_protocol::{Connection, End, Event, Identity, Key, Local, Purpose, Settings, VERSIONS};
 use pair::{Body, Incarnation, Message, Mode, Side, Still, Term};
 
 pub(crate) const BEAT_MS: u64 = 250;
@@ -22,6 +22,7 @@ pub(crate) fn primary() -> Local {
         inc: Incarnation([0xa1; 16]),
         name: "liveBroker".to_owned(),
         address: "127.0.0.1:61615".to_owned(),
+        purpose: Purpose::Link,
     }
 }
 
@@ -133,5 +134,6 @@ pub(crate) fn identity(local: Local) -> Identity {
         inc: local.inc,
         name: local.name,
         address: local.address,
+        purpose: local.purpose,
     }
 }
