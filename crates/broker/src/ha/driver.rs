@@ -110,7 +110,14 @@ impl Driver {
                 .replication
                 .zip(link.as_ref())
                 .map(|((own, progress), (link, _))| {
-                    Replication::new(store.clone(), own, link.data(), answer.clone(), progress)
+                    Replication::new(
+                        store.clone(),
+                        own,
+                        link.data(),
+                        ahead.clone(),
+                        answer.clone(),
+                        progress,
+                    )
                 });
         let replicates = replication.is_some();
         let steps = Steps::new(parts.steps, ahead.clone(), replication, answer.clone());

@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::wire::{self, Said};
 use super::{Progress, SEND_LIMIT, SILENCE, Stop};
+use crate::ha::ahead::Ahead;
 use crate::ha::store::{Store, term_id};
 use crate::link::{DataConnection, DataLink};
 
@@ -31,6 +32,7 @@ pub(super) struct Job {
     pub(super) ends: Vec<TermEnd>,
     pub(super) store: Store,
     pub(super) link: DataLink,
+    pub(super) ahead: Ahead,
     pub(super) answers: mpsc::UnboundedSender<Input>,
     pub(super) progress: Progress,
 }
@@ -253,6 +255,10 @@ impl Follow {
 
     fn tell(&mut self, end: Position, incomplete: bool) {
         self.told = Instant::now();
+        if !incomplete && end.term == self.job.term {
+            // What is on this disk is read into queues now, or a takeover would have to.
+            self.job.ahead.read(end.term, end.seq);
+        }
         let session = self.job.session;
         let _ = self.job.answers.send(Input::LogProgress {
             session,

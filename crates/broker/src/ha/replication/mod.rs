@@ -24,6 +24,7 @@ use pair::{Cut, Incarnation, Input, LogFacts, Record, Term};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::ahead::Ahead;
 use super::stall::STALL_AFTER;
 use super::store::Store;
 use crate::link::{Closer, DataLink};
@@ -42,6 +43,7 @@ pub(crate) struct Replication {
     store: Store,
     own: OwnStore,
     link: DataLink,
+    ahead: Ahead,
     answers: mpsc::UnboundedSender<Input>,
     progress: Progress,
     following: Option<Following>,
@@ -58,6 +60,7 @@ impl Replication {
         store: Store,
         own: OwnStore,
         link: DataLink,
+        ahead: Ahead,
         answers: mpsc::UnboundedSender<Input>,
         progress: Progress,
     ) -> Self {
@@ -65,6 +68,7 @@ impl Replication {
             store,
             own,
             link,
+            ahead,
             answers,
             progress,
             following: None,
@@ -127,6 +131,7 @@ impl Replication {
             ends,
             store: self.store.clone(),
             link: self.link.clone(),
+            ahead: self.ahead.clone(),
             answers: self.answers.clone(),
             progress: self.progress.clone(),
         };
