@@ -30,7 +30,7 @@ usage: cargo xtask COMMAND
   test [--quick|--full]   everything: lints, Rust tests, and real JMS clients against running pairs
                           --quick: formatting, lints and Rust tests alone; needs neither Java nor Maven
                           --full:  the long fault loops too
-  sim [ARGUMENTS]         live through random worlds of a pair: --seeds N, --from M, --without-marks, --situation NAME; or tell one: --seed S
+  sim [ARGUMENTS]         live through random worlds of a pair: --mode MODE, --seeds N, --from M, --without-marks, --situation NAME; or tell one: --seed S
   bench [ARGUMENTS]       measure our broker beside real Artemis: --quick, --only NAME…, --out FILE
   faults [ARGUMENTS]      play random faults on pairs under load and account for every message:
                           --product tandem|artemis, --faults N, --batch N, --seed S, --only KIND…;

@@ -36,9 +36,11 @@
 //!   begins with: nothing is appended from then on until `FollowLog` or `StartTerm` (rule 2).
 //! - `FollowLog`: with [`Cut::After`] move what lies beyond the cut aside (bounded, reported to people),
 //!   then append what that peer ships for this session; with [`Cut::Everything`] set the marker, drop what
-//!   is there, then take the copy and what follows it. What does not follow without a gap, or belongs to
-//!   another session, is ignored. The answer to nothing: it goes on until `FreezeLog`, and each fsync that
-//!   returns is reported with `LogProgress`. Reports may be joined: the last one counts.
+//!   is there, then take the copy and what follows it. Data of a session that is asked for and not followed
+//!   yet waits: it can be there before `FollowLog` is carried out, so the driver does not read on. What does
+//!   not follow without a gap, or belongs to an older session, is ignored. `FollowLog` has no answer: it goes on
+//!   until `FreezeLog`, and each fsync that returns is reported with `LogProgress`. Reports may be joined: the last
+//!   one counts. Where none comes for long although the active has more, the machine joins anew.
 //! - `LogProgress` says what is on disk, in order of history. `incomplete` is false once the copy reaches
 //!   `whole_at` and the marker is removed. The machine sends the confirmation; the driver sends none by itself.
 //! - A failed write or fsync is `LogFailed`, and ends the process.
@@ -211,6 +213,15 @@ impl Log {
     pub fn is_before(&self, one: Position, other: Position) -> bool {
         let place = |of: Term| self.terms.iter().position(|it| it.term == of);
         (place(one.term), one.seq) < (place(other.term), other.seq)
+    }
+
+    /// This log, without what lies beyond that position, which it has.
+    #[must_use]
+    pub fn cut(&self, at: Position) -> Self {
+        let before = self.terms.iter().take_while(|it| it.term != at.term);
+        let mut terms: Vec<LogTerm> = before.copied().collect();
+        terms.push(at);
+        Self { terms }
     }
 
     /// It has grown to that position.

@@ -141,6 +141,12 @@ impl World {
     /// The newest records vanish, so many of them.
     pub(crate) fn roll_back(&mut self, lost: usize) {
         let left = self.arbiter.records.len().saturating_sub(lost).max(1);
+        // Back to before the first term a new disk could not tell it from the record of a new pair.
+        let left = if self.replicates() {
+            left.max(2.min(self.arbiter.records.len()))
+        } else {
+            left
+        };
         self.arbiter.record = self.arbiter.records.get(left - 1).cloned();
         if let Some(back) = self.arbiter.record.clone() {
             self.log(|| format!("the record goes back to {}", summary(&back.record)));

@@ -1,6 +1,6 @@
 //! The clients of the model: they write to every open port, read from it, and believe what they hear.
 
-use pair::{Notice, Record, Role, Term};
+use pair::{Input, Mark, Notice, Record, Role, Term};
 
 use crate::options::Mutation;
 use crate::process::index;
@@ -20,8 +20,16 @@ impl World {
         process.written += 1;
         process.unsynced += 1;
         let (entries, start) = (process.written, false);
-        self.store.write(term, entries);
-        self.retire_segment(id, term, entries);
+        if self.replicates() {
+            self.write_entry(id, term, entries);
+            if self.breaks(Mutation::AcknowledgesBeforeSync) {
+                let (up_to, mark) = (entries, Mark::Clear);
+                self.answer(id, Input::Synced { term, up_to, mark });
+            }
+        } else {
+            self.store.write(term, entries);
+            self.retire_segment(id, term, entries);
+        }
         let first = if early {
             Effect::ReadMark {
                 term,
@@ -84,8 +92,22 @@ impl World {
         } else {
             up_to
         };
+        if self.replicates() {
+            let on_disk = self.on_own_disk(id, term);
+            return self.ledger.acknowledge_on(term, up_to, on_disk);
+        }
         self.ledger.acknowledge(term, up_to, &self.store);
         self.remove_retired(id, up_to);
+    }
+
+    /// A term starts to serve, on what its process built it upon.
+    pub(crate) fn begin_to_serve(&mut self, id: u8, term: Term) {
+        if self.replicates() {
+            let history = self.peek(id).history.clone();
+            let on_disk = self.on_own_disk(id, term);
+            return self.ledger.serve_on(term, history, on_disk);
+        }
+        self.ledger.serve(term, &self.store);
     }
 
     /// W1: a process hands over only when a request is in force that it knows.
@@ -155,6 +177,10 @@ impl World {
         if self.newest[index(side)] == Some(id) {
             self.newest[index(side)] = None;
         }
+        if self.replicates() {
+            let disk = self.peek(id).replica.disk;
+            return self.disks.lose_unsynced(disk, &mut self.chance);
+        }
         self.store.lose_unsynced(id, &mut self.chance);
     }
 
@@ -174,7 +200,9 @@ impl World {
         let side = self.peek(id).side;
         self.log(|| format!("{side:<7} loses its machine"));
         self.gone(id);
-        self.process(id).link = None;
+        let process = self.process(id);
+        process.link = None;
+        process.replica.vanished = true;
         let in_ms = self.nature.linger_ms;
         self.at(self.now_ms + in_ms, crate::world::Event::Unlock { id });
     }

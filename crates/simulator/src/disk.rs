@@ -35,10 +35,16 @@ impl World {
             }
             Effect::Lock(action) if runs => self.test_locks(id, &action),
             Effect::Step(action) if current => self.take_step(id, action),
+            Effect::Step(_) if self.replicates() => {}
             Effect::Step(action) => self.land_step(id, &action),
+            Effect::Ship if current => self.ship(id, true),
+            Effect::Follow { session, up_to } if runs => self.followed(id, session, up_to),
             Effect::Fence { term, terms } if current => self.fence(id, term, terms),
             // Slow writes land late, too; nobody is told.
             Effect::Sync { term, entries, .. } if !current => {
+                if self.replicates() {
+                    return;
+                }
                 if self.chance.percent(30) {
                     self.sync_log(term, entries);
                 }
@@ -68,6 +74,8 @@ impl World {
             | Effect::Lock(_)
             | Effect::Fence { .. }
             | Effect::ReadMark { .. }
+            | Effect::Ship
+            | Effect::Follow { .. }
             | Effect::Remove { .. } => {}
         }
     }
@@ -145,6 +153,9 @@ impl World {
                 Access::Hangs(wait_ms) => return self.effect(id, wait_ms, Effect::Step(action)),
                 Access::Fails => return self.fail_step(id, &action),
             }
+        }
+        if self.replicates() && self.take_disk_step(id, &action) {
+            return;
         }
         let in_ms = self.chance.latency_ms();
         let answer = match action {
@@ -276,6 +287,8 @@ impl World {
         let failed = FAILED.to_owned();
         let answer = match *action {
             Action::InspectStore => Input::StoreInspected(Err(failed)),
+            Action::FreezeLog | Action::RenewStore => Input::LogFrozen(Err(failed)),
+            Action::FollowLog { .. } => Input::LogFailed(failed),
             Action::CreateTermFile { term } => Input::TermFileCreated {
                 term,
                 result: Err(failed),
@@ -404,11 +417,14 @@ impl World {
             Access::Answers => {}
         }
         if self.chance.one_in(self.nature.sync_fails_in) {
-            if self.chance.percent(50) {
+            if self.chance.percent(50) && !self.replicates() {
                 self.sync_log(term, entries);
             }
             self.tally.sync_errors += 1;
             return self.journal_failed(id, term, start);
+        }
+        if self.replicates() {
+            return self.sync_disk(id, term, entries, start);
         }
         self.sync_log(term, entries);
         if self.breaks(Mutation::RemovesBeforeGate) {

@@ -84,6 +84,10 @@ impl World {
         self.places[place] = old_sees;
         self.homes[index(side)] = self.places.len();
         self.places.push(new_sees);
+        if self.replicates() {
+            // The old process has the disk.
+            self.replace_disk(index(side));
+        }
         self.start(side, setup);
     }
 

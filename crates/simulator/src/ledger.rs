@@ -39,6 +39,11 @@ impl Ledger {
     /// A term starts serving: I1, I4 and I5.
     pub(crate) fn serve(&mut self, own: Term, store: &Store) {
         let history = store.sealed(own).cloned().unwrap_or_default();
+        self.serve_on(own, history, store.durable(own));
+    }
+
+    /// The same, of a term that builds on this history, with so many of its own entries on disk.
+    pub(crate) fn serve_on(&mut self, own: Term, history: History, on_disk: u64) {
         let mut found = Vec::new();
         for (term, acknowledged) in &self.acknowledged {
             let kept = history.get(term).copied().unwrap_or(0);
@@ -54,7 +59,7 @@ impl Ledger {
                 "I4: term {own} serves the epoch that {twin} served"
             ));
         }
-        if store.durable(own) == 0 {
+        if on_disk == 0 {
             found.push(format!("I4: term {own} serves before its start is on disk"));
         }
         for (earlier, built_on) in self.served.range(..own) {
@@ -78,7 +83,11 @@ impl Ledger {
 
     /// Clients are told: I2, and nothing that is not on disk.
     pub(crate) fn acknowledge(&mut self, term: Term, up_to: u64, store: &Store) {
-        let on_disk = store.durable(term);
+        self.acknowledge_on(term, up_to, store.durable(term));
+    }
+
+    /// The same, with so many of its entries on its own disk.
+    pub(crate) fn acknowledge_on(&mut self, term: Term, up_to: u64, on_disk: u64) {
         if up_to > on_disk {
             self.violated(format!(
                 "I1: term {term} acknowledges {up_to} entries, {on_disk} are on disk"
@@ -115,6 +124,12 @@ impl Ledger {
                 "I8: term {term} delivers while term {newest} serves"
             ));
         }
+    }
+
+    /// A person accepts that what was acknowledged up to here is lost.
+    pub(crate) fn accept_loss(&mut self) {
+        self.acknowledged.clear();
+        self.served.clear();
     }
 
     /// Whether this term has started to serve.

@@ -12,11 +12,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pair::Mode;
 use simulator::{Options, Situation, Tally, run};
 
 const USAGE: &str = "\
-usage: cargo xtask sim [--seeds N] [--from M] [--without-marks] [--situation NAME]
-       cargo xtask sim --seed S [--without-marks] [--situation NAME]
+usage: cargo xtask sim [--mode MODE] [--seeds N] [--from M] [--without-marks] [--situation NAME]
+       cargo xtask sim --seed S [--mode MODE] [--without-marks] [--situation NAME]
+modes: shared-store, replication, both (the default; a single seed: shared-store)
 situations: hanging-takeover, hanging-handover, kept-twin, late-mark, dying-taker, lost-record
 ";
 
@@ -34,6 +36,7 @@ struct Request {
     /// The one seed whose story is told.
     story: Option<u64>,
     options: Options,
+    modes: Vec<Mode>,
 }
 
 fn main() -> ExitCode {
@@ -43,8 +46,26 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     match request.story {
-        Some(seed) => tell(seed, request.options),
-        None => run_all(&request),
+        Some(seed) => {
+            let mode = request.modes.first().copied();
+            let options = Options {
+                mode: mode.unwrap_or(Mode::SharedStore),
+                ..request.options
+            };
+            tell(seed, options)
+        }
+        None => {
+            let mut all_hold = true;
+            for mode in &request.modes {
+                println!("{mode}");
+                let options = Options {
+                    mode: *mode,
+                    ..request.options.clone()
+                };
+                all_hold &= run_all(&request, &options);
+            }
+            ExitCode::from(u8::from(!all_hold))
+        }
     }
 }
 
@@ -54,6 +75,7 @@ fn parse(arguments: &[String]) -> Option<Request> {
         seeds: SEEDS,
         story: None,
         options: Options::default(),
+        modes: vec![Mode::SharedStore, Mode::Replication],
     };
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
@@ -62,10 +84,22 @@ fn parse(arguments: &[String]) -> Option<Request> {
             "--seeds" => request.seeds = number()?,
             "--from" => request.from = number()?,
             "--seed" => request.story = Some(number()?),
+            "--mode" => {
+                request.modes = match words.next()?.as_str() {
+                    "shared-store" => vec![Mode::SharedStore],
+                    "replication" => vec![Mode::Replication],
+                    "both" => request.modes,
+                    _ => return None,
+                }
+            }
             "--situation" => request.options.situation = Some(Situation::named(words.next()?)?),
             "--without-marks" => request.options.fence_mark = false,
             _ => return None,
         }
+    }
+    // Marks and the situations are those of a shared store.
+    if request.options.situation.is_some() || !request.options.fence_mark {
+        request.modes = vec![Mode::SharedStore];
     }
     Some(request)
 }
@@ -94,7 +128,8 @@ struct Progress {
     broken: Mutex<Vec<(u64, Vec<String>)>>,
 }
 
-fn run_all(request: &Request) -> ExitCode {
+/// Whether no world breaks an invariant.
+fn run_all(request: &Request, options: &Options) -> bool {
     #[expect(
         clippy::disallowed_methods,
         reason = "the runner measures itself; the worlds know no clock"
@@ -110,7 +145,7 @@ fn run_all(request: &Request) -> ExitCode {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         let workers: Vec<_> = (0..threads)
-            .map(|_| scope.spawn(|| work(&progress, end, &request.options)))
+            .map(|_| scope.spawn(|| work(&progress, end, options)))
             .collect();
         let mut shown = now();
         while workers.iter().any(|worker| !worker.is_finished()) {
@@ -137,7 +172,7 @@ fn run_all(request: &Request) -> ExitCode {
         }
     }
     println!("violations           {:>12}", broken.len());
-    ExitCode::from(u8::from(!broken.is_empty()))
+    broken.is_empty()
 }
 
 fn work(progress: &Progress, end: u64, options: &Options) {

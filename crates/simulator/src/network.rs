@@ -8,6 +8,7 @@
 use pair::{Incarnation, Input, Message};
 
 use crate::process::{Attachment, SIDES};
+use crate::replicated::Data;
 use crate::world::{Event, World};
 
 /// The connections made so far.
@@ -89,6 +90,7 @@ impl World {
             since_ms: now_ms,
             heard_ms: now_ms,
             sent_until_ms: now_ms,
+            data_until_ms: now_ms,
         });
         let lost_after_ms = self.timers.lost_after_ms;
         self.at(now_ms + lost_after_ms, Event::Silence { id, connection });
@@ -113,6 +115,7 @@ impl World {
         self.dial_soon();
         let peer = Incarnation([link.peer; 16]);
         self.learn(id, Input::LinkDown { peer });
+        self.dial_the_dead(id, link.peer);
     }
 
     fn tell_of_the_end(&mut self, id: u8, link: Attachment) {
@@ -183,6 +186,29 @@ impl World {
         }
         let (from, message) = (id, Box::new(message));
         self.at(at_ms, Event::Message { from, to, message });
+    }
+
+    /// Sends entries: in their order, or not at all, and with them the connection ends.
+    pub(crate) fn send_data(&mut self, id: u8, to: u8, data: Data) {
+        let now_ms = self.now_ms;
+        let Some(link) = self.peek(id).link.filter(|link| link.peer == to) else {
+            return;
+        };
+        if !self.hears(to, id) {
+            // It is sent again until the connection ends; what follows waits behind it.
+            return self.link_down_later(id, link.connection);
+        }
+        let at_ms = (now_ms + self.chance.latency_ms()).max(link.data_until_ms);
+        if let Some(link) = &mut self.process(id).link {
+            link.data_until_ms = at_ms;
+        }
+        let (from, data) = (id, Box::new(data));
+        self.at(at_ms, Event::Data { from, to, data });
+    }
+
+    fn link_down_later(&mut self, id: u8, connection: u32) {
+        let at_ms = self.now_ms + self.timers.lost_after_ms;
+        self.at(at_ms, Event::LinkDown { id, connection });
     }
 
     pub(crate) fn hear(&mut self, id: u8, from: u8, message: Message) {

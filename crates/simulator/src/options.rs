@@ -1,6 +1,6 @@
 //! What a world is like: the rules broken on purpose, what it can go wrong with, a side's settings.
 
-use pair::{BrokenRule, Failback};
+use pair::{BrokenRule, Failback, Mode};
 
 use crate::directed::Situation;
 
@@ -37,6 +37,10 @@ pub enum Mutation {
     StartUnsynced,
     /// R6: where the record is lost, locks that are held are not seen.
     SurveysNoLocks,
+    /// R1: what is not synced here is reported as synced.
+    AcknowledgesBeforeSync,
+    /// R1: a standby reports what it has not synced.
+    ConfirmsBeforeSync,
     /// A rule of the machine.
     Machine(BrokenRule),
 }
@@ -44,6 +48,8 @@ pub enum Mutation {
 /// How a world is to be made.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// How the sides share their data.
+    pub mode: Mode,
     /// The rules that are broken.
     pub broken: Vec<Mutation>,
     /// Whether fence marks are seen. Where they are not, promises and locks must do alone, so they
@@ -58,6 +64,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            mode: Mode::SharedStore,
             broken: Vec::new(),
             fence_mark: true,
             situation: None,

@@ -6,6 +6,7 @@ use pair::{Action, Incarnation, Machine, Role, Side, Term};
 
 use crate::clock::Clock;
 use crate::segments::Segment;
+use crate::replicated::Replica;
 use crate::store::History;
 
 /// One process.
@@ -54,6 +55,8 @@ pub(crate) struct Process {
     pub(crate) link: Option<Attachment>,
     /// The newest term it gave a promise to, for the story.
     pub(crate) promised: Option<Term>,
+    /// Its own disk, in replication.
+    pub(crate) replica: Replica,
 }
 
 /// A process' end of a connection.
@@ -67,6 +70,8 @@ pub(crate) struct Attachment {
     pub(crate) heard_ms: u64,
     /// What it sent last arrives then: TCP keeps the order.
     pub(crate) sent_until_ms: u64,
+    /// The same of entries, which have a connection of their own.
+    pub(crate) data_until_ms: u64,
 }
 
 impl Process {
@@ -98,6 +103,7 @@ impl Process {
             fresh_until_ms: 0,
             link: None,
             promised: None,
+            replica: Replica::default(),
         }
     }
 
@@ -133,6 +139,7 @@ impl Process {
         self.fresh_until_ms = 0;
         self.step_under_way = false;
         self.steps.clear();
+        self.replica.drop_state();
         self.steps.push_back(action);
     }
 }

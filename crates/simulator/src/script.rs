@@ -100,6 +100,8 @@ impl Script {
                     world.fail_journal(id, epoch.parse().unwrap());
                 });
             }
+            ["replication"] => world.options.mode = Mode::Replication,
+            ["disk", side, rest @ ..] => disk(world, side.parse().unwrap(), rest),
             ["ports", "taken"] => world.ports_free = false,
             ["ports", "free"] => world.ports_free = true,
             ["store", "has", "data"] => {
@@ -123,6 +125,9 @@ impl Script {
                     inc: Incarnation([98; 16]),
                     n: 1,
                 };
+                if world.replicates() {
+                    world.ledger.accept_loss();
+                }
                 let at_ms = 1_000_000 + world.now_ms;
                 world.write_record(record.forced(side.parse().unwrap(), "a person", at_ms, wid));
             }
@@ -145,7 +150,7 @@ impl Script {
     fn record(&mut self, words: &[&str]) {
         let world = &mut self.world;
         match words {
-            ["first"] => world.write_record(Record::first("node", Mode::SharedStore)),
+            ["first"] => world.write_record(Record::first("node", world.options.mode)),
             ["of", pair] => world.write_record(Record::first(pair, Mode::SharedStore)),
             ["lost"] => world.arbiter.record = None,
             ["kept"] => self.saved.clone_from(&world.arbiter.record),
@@ -226,6 +231,22 @@ fn cut(world: &mut World, words: &[&str]) {
             world.dial_soon();
         }
         _ => panic!("`{}` is no command", words.join(" ")),
+    }
+}
+
+/// Something happens to a side's disk, while its process does not run; or is retired from its log.
+fn disk(world: &mut World, side: Side, words: &[&str]) {
+    match words {
+        ["replaced"] => world.replace_disk(index(side)),
+        ["restored", "without", lost] => {
+            world.restore_disk(index(side), lost.parse().unwrap(), true);
+        }
+        ["goes", "back", "by", lost] => {
+            world.restore_disk(index(side), lost.parse().unwrap(), false);
+        }
+        ["retires", "its", "log"] => on(world, side.as_str(), World::retire_log),
+        ["shown"] => world.show_disk(side),
+        _ => panic!("`disk {side} {}` is no command", words.join(" ")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The story of a world, line by line.
 
 use crate::world::World;
-use pair::{Action, Body, Cut, Grant, Incarnation, Locks, Position, Record, Term};
+use pair::{Action, Body, Cut, Grant, Incarnation, Locks, Mode, Position, Record, Term};
 
 impl World {
     /// Adds what a side does to the story; what happens all the time is left out.
@@ -142,6 +142,9 @@ pub(crate) fn members(record: &Record) -> String {
     let members = record.in_sync.iter();
     let names: Vec<String> = members
         .map(|member| match member.id.parse::<Incarnation>() {
+            Ok(store) if record.mode == Mode::Replication => {
+                format!("{} disk {}", member.side, store.0[0])
+            }
             Ok(inc) => format!("{} p{}", member.side, inc.0[0]),
             Err(_) => format!("{} {}", member.side, member.id),
         })

@@ -6,7 +6,7 @@ use crate::chance::Chance;
 use crate::directed::Director;
 use crate::options::{Nature, Options, Setup};
 use crate::plan::Plan;
-use crate::process::{Behaviour, Process, SIDES};
+use crate::process::{Behaviour, Process, SIDES, index};
 use crate::tally::Tally;
 use crate::world::World;
 
@@ -63,7 +63,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     let luck = Chance::seeded(seed ^ 0x5eed, 1_500);
     let mut world = World::new(luck, plan.nature, options.clone());
     world.timers = timers();
-    let first = director.as_ref().map_or_else(first_record, Director::first);
+    let first = director
+        .as_ref()
+        .map_or_else(|| Record::first("node", options.mode), Director::first);
     world.write_record(first);
     for side in SIDES {
         plan.start(&mut world, side);
@@ -71,6 +73,12 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     while world.now_ms < FAULTS_MS {
         world.run_until(world.now_ms + 10 + chance.below(40));
         world.clients_work();
+        if world.replicates() && chance.percent(1) {
+            let side = SIDES[usize::from(chance.percent(50))];
+            if let Some(id) = world.newest(side).map(|process| process.id) {
+                world.retire_log(id);
+            }
+        }
         if world.now_ms >= world.troubled_until_ms {
             world.arbiter.behaviour = Behaviour::Answers;
             world.locks_answer = true;
@@ -87,6 +95,9 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
                 let id = world.newest(side).map(|process| process.id);
                 if let Some(id) = id {
                     world.kill(id);
+                    if world.replicates() && chance.percent(20) {
+                        world.replace_disk(index(side));
+                    }
                 }
             }
         }
@@ -114,10 +125,6 @@ pub fn run(seed: u64, options: &Options) -> Outcome {
     }
 }
 
-fn first_record() -> Record {
-    Record::first("node", Mode::SharedStore)
-}
-
 /// Ends the faults and gives the pair its time.
 fn recover(world: &mut World, plan: &Plan, quiet: bool) {
     world.log(|| "the faults are over".to_owned());
@@ -143,7 +150,11 @@ fn recover(world: &mut World, plan: &Plan, quiet: bool) {
         if !mended && !serves && world.now_ms > FAULTS_MS + RESTORE_MS && is_a_persons(world, plan)
         {
             mended = true;
-            world.free_the_record();
+            if world.replicates() {
+                world.end_the_stop();
+            } else {
+                world.free_the_record();
+            }
         }
         world.run_until(world.now_ms + 100);
         if !quiet {
@@ -173,6 +184,9 @@ fn prove(world: &mut World, plan: &Plan) {
         world.run_until(world.now_ms + 100);
         world.clients_work();
     }
+    if world.replicates() && world.lacks_the_newest_data(plan.gone) {
+        return world.check_lock_out(plan.gone);
+    }
     if world.ledger.acknowledged() == before {
         let what = "I7: nobody acknowledges although the faults are over".to_owned();
         world.ledger.violated(what);
@@ -185,7 +199,11 @@ fn prove_in_sync(world: &mut World, plan: &Plan) {
     let both = SIDES.map(|side| world.newest(side).map(Process::inc));
     if plan.gone.is_none() {
         for (side, inc) in SIDES.into_iter().zip(both) {
-            let member = inc.map(|inc| Member::process(side, inc));
+            let member = if world.replicates() {
+                Some(Member::store(side, world.store_of(side)))
+            } else {
+                inc.map(|inc| Member::process(side, inc))
+            };
             if !member.is_some_and(|member| members(world).contains(&member)) {
                 let what = format!("I7: the {side} is not in sync although the faults are over");
                 world.ledger.violated(what);

@@ -7,18 +7,20 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use pair::{
-    Action, Config, Incarnation, Input, LockPolicy, Machine, Message, Mode, Now, PeerInfo, Role,
-    Side, Term, Timers,
+    Action, Config, Incarnation, Input, LockPolicy, Machine, Message, Now, PeerInfo, Role, Side,
+    Term, Timers,
 };
 
 use crate::arbiter::Register;
 use crate::chance::Chance;
 use crate::clock::Clock;
+use crate::disks::Disks;
 use crate::ledger::Ledger;
 use crate::network::Link;
 use crate::options::{Mutation, Nature, Options, Setup};
 use crate::process::{Place, Process, index};
 use crate::segments::Segment;
+use crate::replicated::Data;
 use crate::store::Store;
 use crate::tally::Tally;
 
@@ -79,6 +81,12 @@ pub(crate) enum Event {
         to: u8,
         message: Box<Message>,
     },
+    /// Entries of a log arrive.
+    Data {
+        from: u8,
+        to: u8,
+        data: Box<Data>,
+    },
 }
 
 /// An operation on what lies outside the processes.
@@ -103,6 +111,13 @@ pub(crate) enum Effect {
     },
     Remove {
         segment: Segment,
+    },
+    /// More of the log is shipped.
+    Ship,
+    /// So much of the log that is followed is synced.
+    Follow {
+        session: u64,
+        up_to: usize,
     },
 }
 
@@ -144,6 +159,8 @@ impl Queue {
 pub(crate) struct World {
     pub(crate) now_ms: u64,
     pub(crate) store: Store,
+    /// In replication, in place of the store.
+    pub(crate) disks: Disks,
     pub(crate) ledger: Ledger,
     pub(crate) arbiter: Register,
     pub(crate) link: Link,
@@ -187,6 +204,7 @@ impl World {
         Self {
             now_ms: 0,
             store: Store::default(),
+            disks: Disks::new(),
             ledger: Ledger::default(),
             arbiter: Register::default(),
             link: Link::default(),
@@ -257,7 +275,7 @@ impl World {
             side,
             inc: Incarnation([id; 16]),
             pair: self.pair_known.then(|| "node".to_owned()),
-            mode: Mode::SharedStore,
+            mode: self.options.mode,
             timers: self.timers,
             failback: setup.failback,
             allow_failback: setup.allow_failback,
@@ -283,8 +301,9 @@ impl World {
         }
         self.log(|| format!("{side:<7} starts as process {id}"));
         let place = self.homes[index(side)];
-        self.processes
-            .push(Process::new(id, side, machine, clock, place));
+        let mut process = Process::new(id, side, machine, clock, place);
+        process.replica.disk = self.disks.of_side(index(side));
+        self.processes.push(process);
         self.newest[index(side)] = Some(id);
         self.dial_soon();
         self.pump(id);
@@ -360,7 +379,8 @@ impl World {
             | Event::LinkUp { .. }
             | Event::LinkDown { .. }
             | Event::Silence { .. }
-            | Event::Message { .. } => {}
+            | Event::Message { .. }
+            | Event::Data { .. } => {}
         }
         let (Event::Learn { id, .. }
         | Event::Wake { id }
@@ -368,7 +388,8 @@ impl World {
         | Event::LinkUp { id, .. }
         | Event::LinkDown { id, .. }
         | Event::Silence { id, .. }
-        | Event::Message { to: id, .. }) = event
+        | Event::Message { to: id, .. }
+        | Event::Data { to: id, .. }) = event
         else {
             return;
         };
@@ -397,6 +418,7 @@ impl World {
             Event::LinkDown { connection, .. } => self.link_down(id, connection),
             Event::Silence { connection, .. } => self.listen(id, connection),
             Event::Message { from, message, .. } => self.hear(id, from, *message),
+            Event::Data { from, data, .. } => self.follow(id, from, *data),
             Event::Effect { .. }
             | Event::LateWrite { .. }
             | Event::Unlock { .. }
@@ -482,7 +504,7 @@ impl World {
             Action::DropState { .. } => self.process(id).drop_state(action),
             Action::OpenPorts { term } => {
                 // Emitted when the term's start has passed the gate.
-                self.ledger.serve(term, &self.store);
+                self.begin_to_serve(id, term);
                 self.process(id).steps.push_back(action);
             }
             Action::Drain { .. } => {

@@ -27,6 +27,7 @@ pub(crate) fn log(side: Side, notice: &Notice) {
         | Notice::SwitchoverWaits { .. }
         | Notice::RecordRecreated { .. }
         | Notice::Admitted { .. }
+        | Notice::Following { .. }
         | Notice::ArbiterBack => info!("{notice}"),
         Notice::TakeoverLost { .. }
         | Notice::SteppingDown { .. }
@@ -41,7 +42,10 @@ pub(crate) fn log(side: Side, notice: &Notice) {
         | Notice::Holding { .. }
         | Notice::Removed { .. }
         | Notice::StopUnrecorded => warn!("{notice}"),
-        Notice::TermFileAbsent { .. } | Notice::RecordFormat { .. } | Notice::LocksBroken => {
+        Notice::TermFileAbsent { .. }
+        | Notice::RecordFormat { .. }
+        | Notice::StoreRenewed
+        | Notice::LocksBroken => {
             error!("{notice}");
         }
     }
@@ -51,7 +55,8 @@ pub(crate) fn log(side: Side, notice: &Notice) {
 pub(crate) fn log_standby(side: Side, view: &View) {
     let (Waiting::HolderEnds { holder }
     | Waiting::HolderLost { holder, .. }
-    | Waiting::HolderSilent { holder, .. }) = &view.waiting
+    | Waiting::HolderSilent { holder, .. }
+    | Waiting::ActiveLost { holder, .. }) = &view.waiting
     else {
         return;
     };

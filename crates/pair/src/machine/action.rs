@@ -166,8 +166,7 @@ pub enum Action {
     },
     /// Replication: give the own store a new random identity, synced. Answer: `LogFrozen`.
     RenewStore,
-    /// Replication: keep this record, the newest one known, beside the log, synced. Never an older
-    /// one than before. No answer.
+    /// Replication: keep this record, the newest one known, beside the log, synced. No answer.
     KeepRecord {
         /// The record.
         record: Box<Record>,

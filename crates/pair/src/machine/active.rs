@@ -31,6 +31,9 @@ impl Machine {
         if !self.pass_gate(term) {
             return true;
         }
+        if self.finish_draining(term) {
+            return true;
+        }
         self.recreate_record();
         self.raise_serial(term);
         let is_settled = *work == Work::Clients && matches!(gap, Gap::Closed { .. });
@@ -70,6 +73,7 @@ impl Machine {
         self.notice(Notice::SteppingDown { term, why });
         self.lane.abandon();
         self.lane.read_soon(self.now.mono_ms);
+        self.log_changes();
         // Nothing more leaves this process before the other side may take over on its word.
         self.push(Action::DropState { term });
         self.say_resigned(term, 0);

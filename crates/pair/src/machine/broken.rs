@@ -50,6 +50,24 @@ pub enum BrokenRule {
     IgnoresHigherEpoch,
     /// R6: a holder with a member writes a missing record again without asking.
     BlindRewrite,
+    /// R1: acknowledgements do not wait for a member that is silent.
+    IgnoresSilence,
+    /// R2: a store is counted in while it is behind.
+    AdmitsBehind,
+    /// R3: a side takes over whose store is not in sync.
+    TakesNotInSync,
+    /// R4: a taker goes on confirming while it reads its history.
+    LoadsBeforeFreeze,
+    /// R4: a standby confirms to a lower term than it knows of.
+    ConfirmsLowerEpochs,
+    /// R5: what was confirmed in an older session counts.
+    OldSessionCounts,
+    /// R5: where two logs agree is told by their lengths.
+    CommonByLength,
+    /// R6: a lost record is made again on one's own report.
+    OneReport,
+    /// R6: a lost record is made again by whoever has seen the highest epoch.
+    ByEpochsSeen,
     /// W1: a handover that nobody took ends by its timer: the old term goes on.
     HandingEndsByTimer,
     /// W1: a request of an earlier epoch is obeyed.

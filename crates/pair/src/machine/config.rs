@@ -52,9 +52,6 @@ pub enum Failback {
 /// A configuration this program cannot run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// Replication is not served.
-    #[error("this version runs shared-store pairs only, not {0}: use a shared store")]
-    Mode(Mode),
     /// Times that do not go together.
     #[error(transparent)]
     Timers(#[from] BadTimers),
@@ -64,10 +61,7 @@ impl Config {
     /// Refuses what this program cannot run.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         Timers::new(self.timers.beat_ms, self.timers.lost_after_ms)?;
-        match self.mode {
-            Mode::SharedStore => Ok(()),
-            mode @ Mode::Replication => Err(ConfigError::Mode(mode)),
-        }
+        Ok(())
     }
 
     /// Whether the record belongs to this instance.

@@ -77,6 +77,14 @@ impl Consent {
         (std::mem::replace(&mut self.released, next) != next).then_some(next)
     }
 
+    /// Others have confirmed up to there, and what depends on no entry may leave until then: what is to
+    /// be let out, if that changed. What was let out stays.
+    pub(super) fn pass_up_to(&mut self, up_to: u64, until_ms: u64) -> Option<(u64, u64)> {
+        let up_to = self.synced.min(up_to).max(self.released.0);
+        let next = (up_to, until_ms);
+        (std::mem::replace(&mut self.released, next) != next).then_some(next)
+    }
+
     /// The gate does not pass: what was let out stays, nothing fresh leaves.
     pub(super) fn hold(&mut self) -> Option<(u64, u64)> {
         let next = (self.released.0, 0);

@@ -1,4 +1,5 @@
-//! The gate of a shared store (rules 3 and 8), and who is in it.
+//! The gate of a shared store (rules 3 and 8), and who is in it; in replication the `shipping` half of it is
+//! asked instead.
 //!
 //! An acknowledgement leaves only when its fsync has returned, the own mark was clear after that, and
 //! each other member of `in_sync` has an unexpired promise. A process is in the gate before it is in
@@ -31,16 +32,26 @@ pub(super) struct Damping {
 
 impl Machine {
     /// The other members of the own term's record: who may take over if this process is silent.
-    fn other_members(&self, term: Term) -> Vec<Member> {
-        let own = self.config.inc.to_string();
+    pub(super) fn other_members(&self, term: Term) -> Vec<Member> {
         let record = self.record().filter(|record| record.term() == Some(term));
         let members = record.map(|record| record.in_sync.as_slice());
         let others = members.unwrap_or_default().iter();
-        others.filter(|member| member.id != own).cloned().collect()
+        others
+            .filter(|member| !self.is_own(member))
+            .cloned()
+            .collect()
     }
 
     /// Whether the gate passes at this time.
     pub(super) fn gate(&self, term: Term) -> Gate {
+        if self.replicates() {
+            // The first entry of a term is its start.
+            let until_ms = u64::MAX;
+            return match self.confirmed_by_all(term) {
+                Some(0) => Gate::Holds,
+                None | Some(_) => Gate::Passes { until_ms },
+            };
+        }
         let now_ms = self.now.mono_ms;
         if self.breaks(BrokenRule::MemberNotInGate)
             || (self.breaks(BrokenRule::AloneTooEarly)
@@ -71,6 +82,9 @@ impl Machine {
     /// Lets out what the gate passes; false if this process has let go of its term because it held
     /// its clients for too long.
     pub(super) fn pass_gate(&mut self, term: Term) -> bool {
+        if self.replicates() {
+            return self.pass_stores(term);
+        }
         let now_ms = self.now.mono_ms;
         match self.gate(term) {
             Gate::Passes { until_ms } => {
@@ -125,15 +139,20 @@ impl Machine {
                 due_ms => self.wake(Some(due_ms)),
             }
         }
-        if admits && members.is_empty() {
+        if admits && members.is_empty() && self.replicates() {
+            self.admit_store(term);
+        } else if admits && members.is_empty() {
             self.admit(term);
-        } else if admits {
+        } else if admits && !self.replicates() {
             self.note_locks(term);
         }
     }
 
     /// When a member is removed if nothing more is heard of it.
     fn removal_due_ms(&self, member: &Member) -> u64 {
+        if self.replicates() {
+            return self.silent_at_ms(member);
+        }
         let inc = member.id.parse::<Incarnation>().ok();
         let replaced = self.contact.peer().is_some_and(|peer| Some(peer) != inc);
         if inc.is_none() || replaced || self.contact.is_leaving() {
@@ -182,8 +201,8 @@ impl Machine {
         if !follows || !lasts || !self.lane.is_idle() {
             return;
         }
-        if self.damping.not_before > now_ms {
-            return self.wake(Some(self.damping.not_before));
+        if !self.admits_now() {
+            return;
         }
         let Some(newest) = self.good_record().cloned() else {
             return;
@@ -202,6 +221,14 @@ impl Machine {
             .record
             .admitted(member, timers.promise_ms, locks, wid);
         self.cas(Purpose::Admit, newest.version, next);
+    }
+
+    /// Whether a side that was removed has waited for long enough.
+    pub(super) fn admits_now(&mut self) -> bool {
+        let not_before_ms = self.damping.not_before;
+        let waits = not_before_ms > self.now.mono_ms;
+        self.wake(waits.then_some(not_before_ms));
+        !waits
     }
 
     /// Writes down, once, what the standby has seen of the store's locks.
@@ -242,6 +269,7 @@ impl Machine {
     pub(super) fn admission_settled(&mut self, won: bool) {
         if won || self.newest.state == RecordState::Good {
             self.consent.admitting = None;
+            self.admission_known();
         }
         if won {
             let side = self.config.side.other();
@@ -256,6 +284,9 @@ impl Machine {
 
     /// Whether a member was heard just now, and is not about to end.
     pub(super) fn has_live_member(&self, term: Term) -> bool {
+        if self.replicates() {
+            return self.has_live_store(term);
+        }
         let timers = &self.config.timers;
         self.other_members(term).iter().any(|member| {
             member
@@ -269,7 +300,7 @@ impl Machine {
     /// follows and has not tried to take over (rule 7). True once it has said so.
     pub(super) fn still_followed(&mut self, term: Term) -> bool {
         let members = self.other_members(term);
-        if members.is_empty() && self.consent.admitting.is_none() {
+        if members.is_empty() && !self.is_admitting() {
             return true;
         }
         if self.answered_still == Some(term) || self.breaks(BrokenRule::BlindRewrite) {

@@ -83,6 +83,7 @@ impl Machine {
             }
             Input::ReadAheadDone { term } => self.contact.caught_up(term),
             Input::LinkUp { peer } => {
+                self.replica.refused = None;
                 self.contact.up(peer, now_ms, self.now.unix_ms);
             }
             Input::LinkDown { peer } => {
@@ -96,12 +97,24 @@ impl Machine {
                 self.lane.read_soon(now_ms);
             }
             Input::LinkTrouble(why) => self.contact.troubled(why),
-            Input::LinkRefused { .. }
-            | Input::LogFrozen(_)
-            | Input::LogProgress { .. }
-            | Input::LogFailed(_)
-            | Input::LogRetired { .. }
-            | Input::TimeOut => {}
+            Input::LinkRefused { peer } => {
+                if self.contact.peer().is_none() {
+                    self.replica.refused = Some(peer);
+                    self.lane.read_soon(now_ms);
+                }
+            }
+            Input::LogFrozen(result) => self.learn_frozen(result),
+            Input::LogProgress {
+                session,
+                end,
+                incomplete,
+            } => self.learn_progress(session, end, incomplete),
+            Input::LogFailed(error) => self.exit(ExitReason::Store {
+                step: "following the active's log",
+                error,
+            }),
+            Input::LogRetired { oldest } => self.replica.shipping.retired(oldest),
+            Input::TimeOut => {}
         }
     }
 
@@ -173,7 +186,8 @@ impl Machine {
         let below_store = self
             .store
             .is_some_and(|store| found.record.epoch < store.newest_epoch);
-        if older || below_store {
+        let below_kept = self.is_below_kept(&found.record);
+        if older || below_store || below_kept {
             self.newest.state = RecordState::Missing {
                 older: Some(found.version),
             };
@@ -216,7 +230,9 @@ impl Machine {
         // An admission that was not settled by a lost record is settled by one that is there.
         if self.lane.unsettled() != Some(Purpose::Admit) {
             self.consent.admitting = None;
+            self.admission_known();
         }
+        self.keep_record(&found.record);
         self.newest.record = Some(found);
         self.newest.state = RecordState::Good;
         self.newest.older = None;
@@ -338,6 +354,15 @@ impl Machine {
         step: &'static str,
         result: Result<(), String>,
     ) {
+        if let Phase::Attempting { term, stage, .. } = &mut self.phase
+            && (*term, *stage, done) == (of, Attempt::Loading, Preparation::Loading)
+        {
+            match result {
+                Ok(()) => *stage = Attempt::Deciding,
+                Err(error) => self.exit(ExitReason::Store { step, error }),
+            }
+            return;
+        }
         let Phase::Preparing { term, stage, .. } = &self.phase else {
             return;
         };
@@ -372,6 +397,7 @@ impl Machine {
                     gap_from_ms,
                     stage: Preparation::Gating,
                 };
+                self.answer_early_join();
             }
             Ok(Mark::Fenced | Mark::Missing) => {
                 self.replaced_alive(term, "its fence mark is set");
@@ -393,7 +419,11 @@ impl Machine {
             return;
         }
         match mark {
-            Mark::Clear => self.consent.synced(up_to),
+            Mark::Clear => {
+                self.consent.synced(up_to);
+                let (now_ms, timers) = (self.now.mono_ms, self.config.timers);
+                self.replica.shipping.synced(up_to, now_ms, &timers);
+            }
             Mark::Fenced | Mark::Missing => self.replaced_alive(term, "its fence mark is set"),
         }
     }
@@ -418,6 +448,33 @@ impl Machine {
     }
 
     fn learn_drained(&mut self, of: Term) {
+        if self.replicates() {
+            // The other side takes over what it has on its disk: it is given the time for the last of it.
+            let until_ms = self.now.mono_ms + self.config.timers.handover_ms;
+            self.replica.drained = Some((of, until_ms));
+        } else {
+            self.drained(of);
+        }
+    }
+
+    /// In replication: lets go once the follower has everything, or its time is over.
+    pub(super) fn finish_draining(&mut self, term: Term) -> bool {
+        let Some((of, until_ms)) = self.replica.drained.filter(|(of, _)| *of == term) else {
+            return false;
+        };
+        let has_all = self
+            .confirmed_by_all(term)
+            .is_none_or(|seq| seq >= self.consent.head());
+        if !has_all && self.now.mono_ms < until_ms {
+            self.wake(Some(until_ms));
+            return false;
+        }
+        self.replica.drained = None;
+        self.drained(of);
+        true
+    }
+
+    fn drained(&mut self, of: Term) {
         let now_ms = self.now.mono_ms;
         let Phase::Serving { term, work, .. } = &self.phase else {
             return;
@@ -452,6 +509,9 @@ impl Machine {
                     let recording = !self.config.failover_on_shutdown;
                     return self.let_go(term, recording);
                 }
+                if self.replicates() {
+                    return self.become_phase(Phase::Standby);
+                }
                 self.become_phase(Phase::SteppingDown {
                     term,
                     stage: SteppingDown::Closing,
@@ -483,9 +543,7 @@ impl Machine {
                 if self.stop_by_ms.is_some() {
                     return self.exit(ExitReason::Stopped);
                 }
-                if let Some(let_go) = &mut self.handover.let_go {
-                    let_go.until_ms = self.now.mono_ms + self.config.timers.handover_ms;
-                }
+                self.let_go_until(self.now.mono_ms + self.config.timers.handover_ms);
                 self.become_phase(Phase::Handing {
                     term,
                     stage: LettingGo::Dropping,

@@ -26,11 +26,33 @@ impl Machine {
             .draining
             .map_or(self.now.unix_ms, |it| it.since_unix_ms);
         self.say_resigned(term, self.now.unix_ms.saturating_sub(since_unix_ms));
+        if self.replicates() {
+            return self.close_log(term);
+        }
         self.push(Action::CloseTermFile { term });
         self.become_phase(Phase::Handing {
             term,
             stage: LettingGo::Closing,
         });
+    }
+
+    /// There is no file and no lock of a term: only its state is left.
+    fn close_log(&mut self, term: Term) {
+        if self.stop_by_ms.is_some() {
+            return self.exit(ExitReason::Stopped);
+        }
+        self.let_go_until(self.now.mono_ms + self.config.timers.handover_ms);
+        self.log_changes();
+        let stage = LettingGo::Dropping;
+        self.become_phase(Phase::Handing { term, stage });
+        self.push(Action::DropState { term });
+    }
+
+    /// The other side has until then to take over what was handed over.
+    pub(super) fn let_go_until(&mut self, until_ms: u64) {
+        if let Some(let_go) = &mut self.handover.let_go {
+            let_go.until_ms = until_ms;
+        }
     }
 
     pub(super) fn step_handing(&mut self, term: Term, stage: LettingGo) -> bool {

@@ -10,8 +10,9 @@
 //! must never act on a single event that could have been missed, and never let anything out of the
 //! process in a role other than `serving` (rules 5 and 8).
 //!
-//! What is served today is the shared store, rule 3. The gate has two halves: the fence mark, which the
-//! driver reads after every fsync, and the promises of the other members of `in_sync`.
+//! Over a shared store (rule 3) the gate has two halves: the fence mark, which the driver reads after every
+//! fsync, and the promises of the other members of `in_sync`. With two stores (rules 1 and 2) it has two
+//! disks: `replica`, `shipping`, `stores` and `reports` are about those alone.
 
 mod action;
 mod active;
@@ -28,8 +29,12 @@ mod learn;
 mod leaving;
 mod notice;
 mod rebuild;
+mod replica;
+mod reports;
+mod shipping;
 mod show;
 mod standby;
+mod stores;
 mod taking;
 mod talking;
 mod verdict;
@@ -55,6 +60,8 @@ use evidence::Evidence;
 use gate::Damping;
 use lane::{Lane, Purpose};
 use rebuild::Lost;
+use replica::Replica;
+use reports::Reports;
 
 /// One side of a pair.
 ///
@@ -73,6 +80,8 @@ pub struct Machine {
     consent: Consent,
     damping: Damping,
     lost: Lost,
+    replica: Replica,
+    reports: Reports,
     newest: Newest,
     /// What the store held when this process started; nothing until it was looked at.
     store: Option<StoreFacts>,
@@ -139,6 +148,10 @@ enum Phase {
 enum Attempt {
     /// The own term file is being created.
     CreatingFile,
+    /// Replication: the own log is left by its session.
+    Freezing,
+    /// Replication: the history is read up to the freeze.
+    Loading,
     /// The record decides what happens next: write, write again, or give up.
     Deciding,
     /// The takeover write is not settled.
@@ -283,6 +296,8 @@ impl Machine {
             consent: Consent::default(),
             damping: Damping::default(),
             lost: Lost::default(),
+            replica: Replica::default(),
+            reports: Reports::default(),
             newest: Newest {
                 record: None,
                 older: None,
@@ -312,8 +327,12 @@ impl Machine {
             broken: 0,
         };
         machine.write_side_file();
-        machine.push(Action::InspectStore);
-        machine.push(Action::SelfTestLocks);
+        if machine.replicates() {
+            machine.freeze_log();
+        } else {
+            machine.push(Action::InspectStore);
+            machine.push(Action::SelfTestLocks);
+        }
         machine.act();
         machine.show();
         Ok(machine)
@@ -396,7 +415,7 @@ impl Machine {
                 Err(due_ms) => self.wake(due_ms),
             }
         }
-        if self.phase == Phase::Standby {
+        if self.phase == Phase::Standby && !self.replicates() {
             self.poll_lock_lane();
         }
     }

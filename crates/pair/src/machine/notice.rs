@@ -58,6 +58,15 @@ pub enum Notice {
         /// The other side.
         side: Side,
     },
+    /// Replication: this standby follows the active's log.
+    Following {
+        /// The active's side.
+        side: Side,
+        /// It gets a full copy.
+        anew: bool,
+    },
+    /// Replication: the own disk has less than it had confirmed, so the store is another one from now on.
+    StoreRenewed,
     /// This standby has seen that the store's locks do not work.
     LocksBroken,
     /// A requested switchover begins.
@@ -187,6 +196,17 @@ impl fmt::Display for Notice {
                     "the {side} is not in sync any more: this side goes on alone"
                 )
             }
+            Self::Following { side, anew: false } => write!(f, "follows the log of the {side}"),
+            Self::Following { side, anew: true } => write!(
+                f,
+                "gets a full copy of the log of the {side}: its own one has nothing in common \
+                 with what is left of that"
+            ),
+            Self::StoreRenewed => write!(
+                f,
+                "the disk of this side has less than it had confirmed: it went back, or lost \
+                 what it had called written; it counts as another disk from now on"
+            ),
             Self::LocksBroken => write!(
                 f,
                 "locks do not work on this store: the active's lock was free while the active \

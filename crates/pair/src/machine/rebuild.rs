@@ -111,6 +111,7 @@ impl Machine {
     pub(super) fn base_of_takeover(&self) -> Option<Versioned> {
         match self.newest.state {
             RecordState::Good => self.good_record().cloned(),
+            RecordState::Missing { older } if self.replicates() => self.base_on_reports(older),
             RecordState::Missing { older } => {
                 let (survey, _) = self.lost.survey.as_ref()?;
                 let last = self.last_known()?;

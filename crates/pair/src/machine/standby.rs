@@ -21,7 +21,11 @@ impl Machine {
             return false;
         }
         self.notice_record();
-        self.read_ahead();
+        if self.replicates() {
+            self.follow();
+        } else {
+            self.read_ahead();
+        }
         match self.verdict() {
             Verdict::Take {
                 cause, gap_from_ms, ..
@@ -58,6 +62,7 @@ impl Machine {
             return Waiting::Arbiter;
         };
         self.wake(Some(until_ms));
+        // Of two stores each side sees its own alone, and the active's word as long as it comes.
         if matches!(
             waiting,
             Waiting::HolderEnds { .. } | Waiting::HolderLost { .. } | Waiting::HolderSilent { .. }
@@ -129,7 +134,7 @@ impl Machine {
     }
 
     /// How long an observation made then still counts; nothing if it does not any more.
-    fn known_until(&self, seen_ms: Option<u64>) -> Option<u64> {
+    pub(super) fn known_until(&self, seen_ms: Option<u64>) -> Option<u64> {
         let until_ms = seen_ms? + self.config.timers.lost_after_ms;
         (self.now.mono_ms < until_ms).then_some(until_ms)
     }
@@ -155,8 +160,12 @@ impl Machine {
             cause: cause.clone(),
         });
         self.waiting = Waiting::OwnTakeover(cause.clone());
-        self.push(Action::CreateTermFile { term });
-        let stage = Attempt::CreatingFile;
+        let stage = if self.replicates() {
+            self.begin_attempt(term)
+        } else {
+            self.push(Action::CreateTermFile { term });
+            Attempt::CreatingFile
+        };
         self.become_phase(Phase::Attempting {
             term,
             cause,
@@ -223,6 +232,10 @@ impl Machine {
             newest.record.holder.is_some()
                 && (self.takes_over_by_lock(&newest.record) || self.is_member(&newest.record))
         });
+        if self.replicates() {
+            let ready = self.phase == Phase::Standby && self.ports == Ports::Reserved;
+            return ready && self.is_settled_follower();
+        }
         let can_make_its_file = self.retry_take_ms <= self.now.mono_ms;
         self.phase == Phase::Standby
             && self.ports == Ports::Reserved

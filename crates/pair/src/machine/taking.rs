@@ -37,7 +37,14 @@ impl Machine {
         }
         // Everything is checked anew, on the record that the write will replace (A3).
         let path = match self.verdict() {
-            Verdict::Take { .. } if self.breaks(BrokenRule::TakesAlone) => TakerPath::Proof,
+            Verdict::Take { path, .. } if self.breaks(BrokenRule::TakesAlone) => {
+                let store = self.replica.store().filter(|_| self.replicates());
+                match (path, store) {
+                    (TakerPath::Member, Some(store)) => TakerPath::Store(store),
+                    (TakerPath::Member, None) => TakerPath::Proof,
+                    (TakerPath::Proof | TakerPath::Store(_), _) => path,
+                }
+            }
             Verdict::Take { path, .. } => path,
             Verdict::Wait { .. } if self.breaks(BrokenRule::NoRecheck) => TakerPath::Member,
             Verdict::Wait { .. } => return self.give_up(term),
@@ -50,6 +57,7 @@ impl Machine {
         if epoch != term.epoch {
             return self.give_up(term);
         }
+        self.replica.replaced = base.record.term();
         let taker = Taker {
             holder: Holder {
                 side: self.config.side,
@@ -89,7 +97,7 @@ impl Machine {
                 self.wake(Some(stop_by_ms));
                 return false;
             }
-        } else {
+        } else if !self.replicates() {
             self.push(Action::DeleteTermFile { term });
         }
         self.exit(ExitReason::Stopped);
@@ -98,8 +106,16 @@ impl Machine {
 
     /// The takeover cannot be had, definitely: its term never was.
     fn give_up(&mut self, term: Term) -> bool {
-        self.push(Action::DeleteTermFile { term });
-        self.become_phase(Phase::Standby);
+        if self.replicates() {
+            // What was read for it goes; the log stays as it is, and is followed again.
+            self.log_changes();
+            self.push(Action::DropState { term });
+            let stage = SteppingDown::Dropping;
+            self.become_phase(Phase::SteppingDown { term, stage });
+        } else {
+            self.push(Action::DeleteTermFile { term });
+            self.become_phase(Phase::Standby);
+        }
         self.notice(Notice::TakeoverLost { term });
         true
     }
@@ -120,11 +136,12 @@ impl Machine {
             return;
         }
         let (term, cause, gap_from_ms) = (*term, cause.clone(), *gap_from_ms);
-        let unfenced = self
-            .record()
-            .map(|record| record.unfenced.clone())
-            .unwrap_or_default();
-        let replaced = unfenced.last().copied();
+        let unfenced = self.record().map(|record| record.unfenced.clone());
+        let replaced = if self.replicates() {
+            self.replica.replaced
+        } else {
+            unfenced.and_then(|unfenced| unfenced.last().copied())
+        };
         self.consent = Consent::default();
         self.damping = Damping::default();
         self.note_quick_end(replaced);
@@ -136,7 +153,12 @@ impl Machine {
             cause,
             replaced,
         });
-        let stage = Preparation::Fencing;
+        let stage = if self.replicates() {
+            self.begin_shipping();
+            Preparation::Starting
+        } else {
+            Preparation::Fencing
+        };
         self.become_phase(Phase::Preparing {
             term,
             gap_from_ms,

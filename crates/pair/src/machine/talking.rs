@@ -11,6 +11,7 @@ impl Machine {
         if !self.contact.heard(peer, now_ms) {
             return;
         }
+        self.heard_of_epoch(message.epoch);
         self.learn_epoch(message.epoch);
         match message.body {
             Body::Beat(beat) => self.learn_beat(peer, beat),
@@ -43,17 +44,19 @@ impl Machine {
                     self.answered_still = Some(term);
                 }
             }
-            Body::Join(_)
-            | Body::Sync(_)
-            | Body::Renew { .. }
-            | Body::Confirm(_)
-            | Body::AskReport { .. }
-            | Body::Report(_) => {}
+            // Of a shared store there are none: who says so is of another mode, which the link refuses.
+            Body::Join(join) => self.learn_join(peer, join),
+            Body::Sync(sync) => self.learn_sync(peer, sync),
+            Body::Renew { session } => self.learn_renew(peer, session),
+            Body::Confirm(confirm) => self.learn_confirm(peer, confirm),
+            Body::AskReport { nonce } => self.answer_report(nonce),
+            Body::Report(report) => self.learn_report(peer, *report),
         }
     }
 
     fn learn_beat(&mut self, peer: Incarnation, beat: Beat) {
         let now_ms = self.now.mono_ms;
+        self.learn_echo(peer, &beat);
         let known = self.newest.record.as_ref().map_or(0, |it| it.version);
         if beat.record_version > known {
             self.lane.read_soon(now_ms);
@@ -106,6 +109,11 @@ impl Machine {
         }
         match self.contact.poll_beat(now_ms, &timers) {
             Ok(peer) => {
+                self.confirm();
+                if self.replicates() {
+                    let n = self.contact.sent();
+                    self.replica.shipping.beat_sent(n, now_ms);
+                }
                 let message = self.message(Body::Beat(self.beat()));
                 self.push(Action::Send { peer, message });
                 self.wake(Some(now_ms + timers.beat_ms));
@@ -142,7 +150,9 @@ impl Machine {
     fn beat(&self) -> Beat {
         let own = self.own_term();
         let followed = self.record().and_then(crate::Record::term);
-        let asks = matches!(self.phase, Phase::Preparing { .. } | Phase::Serving { .. });
+        // With two stores nothing rests on promises.
+        let asks = matches!(self.phase, Phase::Preparing { .. } | Phase::Serving { .. })
+            && !self.replicates();
         Beat {
             n: self.contact.sent(),
             echo: self.contact.echo(),

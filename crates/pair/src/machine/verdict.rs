@@ -67,10 +67,12 @@ impl Machine {
             (RecordState::Good | RecordState::Missing { .. }, Ports::Reserved) => {}
         }
         let verdict = match self.good_record().map(|newest| newest.record.clone()) {
+            None if is_missing && self.replicates() => self.verdict_on_lost_stores(),
             None if is_missing => self.verdict_on_lost_record(),
             None => wait(Waiting::Record),
             Some(record) => match (&record.holder, record.forced_side()) {
                 (None, None) => self.verdict_first_start(),
+                (None, Some(side)) if self.replicates() => self.verdict_on_forced_store(side),
                 (None, Some(side)) => self.verdict_forced(side),
                 (Some(holder), _) => self.verdict_on(&record, holder),
             },
@@ -86,8 +88,11 @@ impl Machine {
 
     /// Nobody ever held a term: the primary at once, the backup after the cold-start wait.
     fn verdict_first_start(&self) -> Verdict {
+        let Some(path) = self.path_of_first_start() else {
+            return wait(Waiting::FirstLook);
+        };
         let take = Verdict::Take {
-            path: TakerPath::Proof,
+            path,
             cause: Cause::FirstStart,
             gap_from_ms: None,
         };
@@ -125,8 +130,11 @@ impl Machine {
         {
             return wait(Waiting::StoppedSide(stopped));
         }
+        if self.replicates() {
+            return self.verdict_on_stores(record, holder);
+        }
         if holder.inc == self.config.inc {
-            return self.verdict_on_own_term(holder);
+            return self.verdict_on_own_term(holder, TakerPath::Proof);
         }
         if let Some(verdict) = self.verdict_on_resigned(record, holder) {
             return verdict;
@@ -227,6 +235,10 @@ impl Machine {
             let side = self.config.side;
             return record.in_sync.iter().any(|member| member.side == side);
         }
+        if self.replicates() {
+            let own = self.own_store_member();
+            return own.is_some_and(|own| record.in_sync.contains(&own));
+        }
         let own = Member::process(self.config.side, self.config.inc);
         record.in_sync.contains(&own)
     }
@@ -323,7 +335,7 @@ impl Machine {
     /// Since when nobody serves: when the old holder began its last work, or else when it was last
     /// seen alive. The first is told by another machine's clock, so it is believed only where it can
     /// be true.
-    fn gap_from_ms(&self, record: &Record, holder: &Holder) -> Option<u64> {
+    pub(super) fn gap_from_ms(&self, record: &Record, holder: &Holder) -> Option<u64> {
         let peer = self.peer.as_ref().filter(|peer| peer.inc == holder.inc);
         let draining = peer
             .and_then(|peer| peer.draining)
@@ -341,9 +353,9 @@ impl Machine {
 
     /// The recorded holder is this very process, which ended that term itself: no lock is needed.
     /// After a handover the other side goes first.
-    fn verdict_on_own_term(&self, holder: &Holder) -> Verdict {
+    pub(super) fn verdict_on_own_term(&self, holder: &Holder, path: TakerPath) -> Verdict {
         let take = |gap_from_ms| Verdict::Take {
-            path: TakerPath::Proof,
+            path,
             cause: Cause::TakenBack,
             gap_from_ms,
         };
@@ -383,12 +395,12 @@ impl Machine {
     }
 
     /// End of the cold-start wait, which runs from the start of the process.
-    fn cold_start_ms(&self) -> u64 {
+    pub(super) fn cold_start_ms(&self) -> u64 {
         let timers = self.config.timers;
         self.started_ms + timers.lost_after_ms + timers.cold_start_ms
     }
 
-    fn no_sooner(&self, until_ms: u64, first: Side, then: Verdict) -> Verdict {
+    pub(super) fn no_sooner(&self, until_ms: u64, first: Side, then: Verdict) -> Verdict {
         if self.now.mono_ms < until_ms {
             return Verdict::Wait {
                 waiting: Waiting::ColdStart { first },
@@ -399,7 +411,7 @@ impl Machine {
     }
 
     /// Why this side would replace another process.
-    fn cause(&self, record: &Record, holder: &Holder, otherwise: Cause) -> Cause {
+    pub(super) fn cause(&self, record: &Record, holder: &Holder, otherwise: Cause) -> Cause {
         let wanted = record
             .wanted_now()
             .is_some_and(|wanted| wanted.to == self.config.side);

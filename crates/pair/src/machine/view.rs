@@ -147,6 +147,27 @@ pub enum Waiting {
         /// Silence until it takes over, in milliseconds.
         silence_ms: u64,
     },
+    /// The active's end or its silence; this side's store is in sync.
+    ActiveLost {
+        /// The active's side.
+        holder: Side,
+        /// Silence until it takes over, in milliseconds.
+        silence_ms: u64,
+    },
+    /// Its own store: it follows, and is not in sync yet.
+    CatchingUp {
+        /// The active's side.
+        holder: Side,
+    },
+    /// The side that has the newest data: this one's is not in sync.
+    NewestData {
+        /// That side.
+        side: Side,
+        /// It is this side, and the data on a disk that it does not have any more.
+        own: bool,
+    },
+    /// The other side's report of what it has: the record is missing.
+    Reports,
     /// The other side's promise, or its removal from the record; until then nothing is answered.
     Consent {
         /// The other side.
@@ -221,6 +242,27 @@ impl fmt::Display for Waiting {
                 f,
                 "takes over when the active is silent for {silence_ms} ms; its lock proves nothing \
                  here"
+            ),
+            Self::ActiveLost { silence_ms, .. } => write!(
+                f,
+                "takes over when the active ends or is silent for {silence_ms} ms"
+            ),
+            Self::CatchingUp { holder } => {
+                write!(f, "cannot take over yet: it copies the log of the {holder}")
+            }
+            Self::NewestData { own: true, .. } => write!(
+                f,
+                "cannot take over: the newest data is on another disk that this side had; bring that \
+                 back, or a person must force a side and lose what is on it"
+            ),
+            Self::NewestData { side, own: false } => write!(
+                f,
+                "cannot take over: the newest data is on the {side}, this side is not in sync"
+            ),
+            Self::Reports => write!(
+                f,
+                "waits: the pair record is missing or was rolled back; the active must write it \
+                 again, or both sides compare what they have, or a person force a side"
             ),
             Self::Consent { side } => write!(
                 f,
