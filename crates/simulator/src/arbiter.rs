@@ -18,6 +18,9 @@ pub(crate) struct Register {
     /// Every record there ever was, in the order in which they were written.
     pub(crate) records: Vec<Versioned>,
     pub(crate) behaviour: Behaviour,
+    /// No version is used twice, as the real arbiters make it: with two stores nothing else would tell a
+    /// write that is late from one that is based on the record in place.
+    pub(crate) unique: bool,
     /// The next write's answer is lost, once.
     pub(crate) mute_once: bool,
 }
@@ -28,6 +31,15 @@ const MAX_LATE_MS: u64 = 3_000;
 impl Register {
     fn version(&self) -> u64 {
         self.record.as_ref().map_or(0, |newest| newest.version)
+    }
+
+    /// The version of the next record.
+    fn next_version(&self) -> u64 {
+        if !self.unique {
+            return self.version() + 1;
+        }
+        let highest = self.records.iter().map(|it| it.version).max();
+        highest.unwrap_or(0) + 1
     }
 
     /// Puts a record in its place.
@@ -44,7 +56,7 @@ impl Register {
             Action::Create { record } if newest == 0 => record,
             _ => return None,
         };
-        let version = newest + 1;
+        let version = self.next_version();
         self.place(Versioned {
             version,
             record: Record::clone(record),
@@ -134,7 +146,7 @@ impl World {
 
     /// A foreign write of the record: by a decider, or by a person's mistake.
     pub(crate) fn write_record(&mut self, record: Record) {
-        let version = self.arbiter.version() + 1;
+        let version = self.arbiter.next_version();
         self.arbiter.place(Versioned { version, record });
     }
 
@@ -142,11 +154,10 @@ impl World {
     pub(crate) fn roll_back(&mut self, lost: usize) {
         let left = self.arbiter.records.len().saturating_sub(lost).max(1);
         // Back to before the first term a new disk could not tell it from the record of a new pair.
-        let left = if self.replicates() {
-            left.max(2.min(self.arbiter.records.len()))
-        } else {
-            left
-        };
+        let back = self.arbiter.records.get(left - 1);
+        if self.replicates() && back.is_none_or(|it| it.record.epoch == 0) {
+            return;
+        }
         self.arbiter.record = self.arbiter.records.get(left - 1).cloned();
         if let Some(back) = self.arbiter.record.clone() {
             self.log(|| format!("the record goes back to {}", summary(&back.record)));

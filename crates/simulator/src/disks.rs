@@ -184,6 +184,11 @@ impl Disks {
         self.disks.push(disk);
     }
 
+    /// Whether a side ever got another disk, or its disk another name.
+    pub(crate) const fn were_replaced(&self) -> bool {
+        self.stores > 2
+    }
+
     /// Which disk a side has.
     pub(crate) const fn of_side(&self, side: usize) -> usize {
         self.of_sides[side]

@@ -174,7 +174,8 @@ impl Plan {
         let nature = Nature {
             same_boot: chance.percent(60),
             locks_work,
-            keeps_locks: !breaks_locks && !suspends,
+            // Of two stores nothing rests on locks.
+            keeps_locks: options.mode == Mode::SharedStore && !breaks_locks && !suspends,
             linger_ms: [0, 0, 500, 2_000][index_below(chance, 4)],
             harsh_link: chance.percent(40),
             dies_in: [0, 0, 400][index_below(chance, 3)],

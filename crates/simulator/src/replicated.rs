@@ -391,12 +391,13 @@ impl World {
             let is_held = self.processes.iter().any(|it| it.runs && it.role.holds());
             return lacks(found) || (went_back && !is_held);
         }
-        // A lost record needs both reports, of whole logs.
+        // A lost record needs both reports, of whole logs, and no third store that may have more.
         let halves = SIDES.into_iter().any(|side| {
             let facts = self.disks.peek(self.disks.of_side(index(side))).facts();
             facts.incomplete || facts.log.end().is_none()
         });
-        gone.is_some() || halves || newest.is_none_or(lacks)
+        let replaced = self.disks.were_replaced();
+        gone.is_some() || halves || replaced || newest.is_none_or(lacks)
     }
 
     /// I7: a taker that ended in its takeover has not locked out a store that could have gone on.

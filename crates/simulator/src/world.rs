@@ -7,8 +7,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use pair::{
-    Action, Config, Incarnation, Input, LockPolicy, Machine, Message, Now, PeerInfo, Role, Side,
-    Term, Timers,
+    Action, Config, Incarnation, Input, LockPolicy, Machine, Message, Mode, Now, PeerInfo, Role,
+    Side, Term, Timers,
 };
 
 use crate::arbiter::Register;
@@ -206,7 +206,10 @@ impl World {
             store: Store::default(),
             disks: Disks::new(),
             ledger: Ledger::default(),
-            arbiter: Register::default(),
+            arbiter: Register {
+                unique: options.mode == Mode::Replication,
+                ..Register::default()
+            },
             link: Link::default(),
             nature,
             locks_answer: true,

@@ -7,7 +7,7 @@ use simulator::{Mutation, Options, run};
 /// How many worlds: a few seconds.
 const SEEDS: u64 = 500;
 /// How many worlds a broken rule may hide in.
-const SEEDS_TO_CATCH: u64 = 6_000;
+const SEEDS_TO_CATCH: u64 = 1_000;
 /// How many are looked at from the hint on.
 const NEAR_HINT: u64 = 4;
 
@@ -40,32 +40,24 @@ fn nothing_acknowledged_is_lost_and_service_returns() {
     );
 }
 
-/// The rules (R1 to R6), and a seed that found it. That one is only where the search begins: what changes
+/// Rules of R1 to R4, and a seed that found each. That one is only where the search begins: what changes
 /// the worlds moves it.
-const RULES: [(Mutation, u64); 23] = [
+const RULES: [(Mutation, u64); 15] = [
     (Mutation::AcknowledgesBeforeSync, 0),
-    (Mutation::ConfirmsBeforeSync, 0),
-    (Mutation::Machine(BrokenRule::IgnoresSilence), 0),
-    (Mutation::Machine(BrokenRule::AloneTooEarly), 0),
-    (Mutation::Machine(BrokenRule::AdmitsBeforeGate), 0),
-    (Mutation::Machine(BrokenRule::AdmitsBehind), 0),
-    (Mutation::Machine(BrokenRule::ForgetsAdmission), 0),
-    (Mutation::Machine(BrokenRule::ConflictIsNo), 0),
+    (Mutation::ConfirmsBeforeSync, 83),
+    (Mutation::Machine(BrokenRule::IgnoresSilence), 16),
+    (Mutation::Machine(BrokenRule::AloneTooEarly), 12),
+    (Mutation::Machine(BrokenRule::AdmitsBeforeGate), 10),
+    (Mutation::Machine(BrokenRule::AdmitsBehind), 69),
+    (Mutation::Machine(BrokenRule::ForgetsAdmission), 29),
+    (Mutation::Machine(BrokenRule::ConflictIsNo), 1),
     (Mutation::Machine(BrokenRule::TakesNotInSync), 0),
-    (Mutation::Machine(BrokenRule::NoRecheck), 0),
-    (Mutation::Machine(BrokenRule::MembershipBySide), 0),
-    (Mutation::Machine(BrokenRule::TakesAlone), 0),
+    (Mutation::Machine(BrokenRule::NoRecheck), 32),
+    (Mutation::Machine(BrokenRule::MembershipBySide), 5),
     (Mutation::StartUnsynced, 0),
-    (Mutation::Machine(BrokenRule::ContinuesEpoch), 0),
-    (Mutation::Machine(BrokenRule::ServesBeforeGate), 0),
-    (Mutation::Machine(BrokenRule::LoadsBeforeFreeze), 0),
-    (Mutation::Machine(BrokenRule::ConfirmsLowerEpochs), 0),
-    (Mutation::Machine(BrokenRule::MemberNotInGate), 0),
-    (Mutation::Machine(BrokenRule::OldSessionCounts), 0),
-    (Mutation::Machine(BrokenRule::CommonByLength), 0),
-    (Mutation::Machine(BrokenRule::BlindRewrite), 0),
-    (Mutation::Machine(BrokenRule::OneReport), 0),
-    (Mutation::Machine(BrokenRule::ByEpochsSeen), 0),
+    (Mutation::Machine(BrokenRule::ContinuesEpoch), 4),
+    (Mutation::Machine(BrokenRule::ServesBeforeGate), 4),
+    (Mutation::Machine(BrokenRule::MemberNotInGate), 8),
 ];
 
 #[test]

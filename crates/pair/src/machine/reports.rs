@@ -3,8 +3,8 @@
 //!
 //! It must never build on one report alone, nor on epochs that were merely seen: what was acknowledged is
 //! on the disk of every store that was in sync, and shows in its last entry. Beyond the design, the winner
-//! must be in sync in the newest record that either of them knew: of two stores that are not, a third one
-//! may be newer; and one that is not may have entries that were never acknowledged. A store in sync has kept the
+//! must be in sync in the newest record that either of them knew, and no third store: that one may be newer, and
+//! its process may live. And one that is not may have entries that were never acknowledged. A store in sync has kept the
 //! record that says so before it takes over, as `KeepRecord` comes before `FreezeLog`.
 
 use super::broken::BrokenRule;
@@ -117,17 +117,20 @@ impl Machine {
             return seen > (report.newest_epoch, side != Side::Primary);
         }
         let known = self.newest_known();
-        let is_in_sync = |member: Member| {
-            known.is_none_or(|it| it.in_sync.is_empty() || it.in_sync.contains(&member))
-        };
-        if !is_in_sync(Member::store(side, facts.store)) {
+        let in_sync = known.map_or(&[][..], |it| &it.in_sync);
+        let own = Member::store(side, facts.store);
+        let theirs = Member::store(side.other(), report.store);
+        let is_in_sync = |member: &Member| in_sync.is_empty() || in_sync.contains(member);
+        // A third store that was in sync may have more than both, and its process may live.
+        let all_told = in_sync.iter().all(|it| *it == own || *it == theirs);
+        if !all_told || !is_in_sync(&own) {
             return false;
         }
         // An entry of a later term than the record's: the record is not the newest there was.
         let last_epoch = report.end.map_or(0, |end| end.term.epoch);
         let last_epoch = last_epoch.max(facts.log.last_epoch());
         let is_outdated = known.is_some_and(|it| it.epoch < last_epoch);
-        if !is_outdated && !is_in_sync(Member::store(side.other(), report.store)) {
+        if !is_outdated && !is_in_sync(&theirs) {
             return true;
         }
         let is_newer = match facts.log.end().cmp(&report.end) {
