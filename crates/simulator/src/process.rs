@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use pair::{Action, Incarnation, Machine, Role, Side, Term};
 
 use crate::clock::Clock;
-use crate::segments::Segment;
 use crate::replicated::Replica;
+use crate::segments::Segment;
 use crate::store::History;
 
 /// One process.

@@ -199,6 +199,9 @@ fn prove(world: &mut World, plan: &Plan) {
 
 /// I7: both sides are members.
 fn prove_in_sync(world: &mut World, plan: &Plan) {
+    if world.replicates() && world.lacks_the_newest_data(plan.gone) {
+        return;
+    }
     let both = SIDES.map(|side| world.newest(side).map(Process::inc));
     if plan.gone.is_none() {
         for (side, inc) in SIDES.into_iter().zip(both) {

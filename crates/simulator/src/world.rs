@@ -19,8 +19,8 @@ use crate::ledger::Ledger;
 use crate::network::Link;
 use crate::options::{Mutation, Nature, Options, Setup};
 use crate::process::{Place, Process, index};
-use crate::segments::Segment;
 use crate::replicated::Data;
+use crate::segments::Segment;
 use crate::store::Store;
 use crate::tally::Tally;
 
