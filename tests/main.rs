@@ -19,6 +19,7 @@ mod kubernetes_lease;
 mod link;
 mod local_demo;
 mod pair;
+mod replicated;
 mod silence;
 mod support;
 mod switchover;

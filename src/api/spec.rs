@@ -74,6 +74,25 @@ pub(crate) enum HaMode {
     Replication,
 }
 
+impl HaMode {
+    /// What the two brokers of such a pair have, in words.
+    pub(crate) const fn in_words(self) -> &'static str {
+        match self {
+            Self::SharedStore => "over one store",
+            Self::Replication => "with a disk of its own each",
+        }
+    }
+}
+
+impl From<HaMode> for pair::Mode {
+    fn from(mode: HaMode) -> Self {
+        match mode {
+            HaMode::SharedStore => Self::SharedStore,
+            HaMode::Replication => Self::Replication,
+        }
+    }
+}
+
 /// Whether the store's lock is wanted for every takeover.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum LockPolicy {

@@ -34,6 +34,8 @@ const MAX_BROKER_NAME_CHARS: usize = 255;
 pub(crate) struct ValidatedPair {
     /// Name of the pair.
     pub(crate) name: String,
+    /// How the two sides share their data.
+    pub(crate) mode: HaMode,
     /// Whether a broker that is stopped lets the other side take over.
     pub(crate) failover_on_shutdown: bool,
     /// Whether the store's lock is wanted for every takeover.
@@ -86,7 +88,7 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<ValidatedPair, Violations>
         });
     }
     let HighAvailability {
-        mode: _,
+        mode,
         failover_on_shutdown,
         lock,
         detection,
@@ -94,6 +96,7 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<ValidatedPair, Violations>
     } = &spec.ha;
     Ok(ValidatedPair {
         name: manifest.pair.metadata.name.clone(),
+        mode: *mode,
         failover_on_shutdown: *failover_on_shutdown,
         lock: *lock,
         heartbeat_ms: detection.heartbeat.as_millis(),
@@ -149,13 +152,6 @@ impl Checks<'_> {
     }
 
     fn high_availability(&mut self, ha: &HighAvailability) {
-        match ha.mode {
-            HaMode::SharedStore => {}
-            HaMode::Replication => self.refuse(
-                "spec.ha.mode",
-                "Replication is not supported by this version yet: use SharedStore",
-            ),
-        }
         let heartbeat_ms = ha.detection.heartbeat.as_millis();
         let timeout_ms = ha.detection.timeout.as_millis();
         let least_ms = heartbeat_ms.saturating_mul(MIN_MISSED_HEARTBEATS);
@@ -182,6 +178,9 @@ impl Checks<'_> {
                 "spec.ha.detection.timeout",
                 format!("{} is too long: use 10m or less", ha.detection.timeout),
             );
+        }
+        if ha.mode == HaMode::Replication && ha.lock == LockPolicy::Storage {
+            self.refuse("spec.ha.lock", "Storage needs a shared store: use Record");
         }
         let failback = &ha.failback;
         for (field, wait) in [

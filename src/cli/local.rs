@@ -167,6 +167,9 @@ pub(super) struct Force {
     /// Your word that the active has ended, or will never serve again.
     #[arg(long)]
     holder_is_dead: bool,
+    /// In a replicated pair: messages may be lost that only the other side's disk has.
+    #[arg(long)]
+    accept_data_loss: bool,
     /// Who says so, for the record [default: your user name and host].
     #[arg(long)]
     by: Option<String>,
@@ -251,6 +254,7 @@ fn force(command: Force) -> Result<Exit, Refusal> {
     let Force {
         side,
         holder_is_dead,
+        accept_data_loss,
         by,
         timeout,
         which,
@@ -265,6 +269,7 @@ fn force(command: Force) -> Result<Exit, Refusal> {
         &which,
         &Order::Force {
             to: side,
+            accepts_data_loss: accept_data_loss,
             by: by.unwrap_or_else(arbiter::person),
             limit_ms: timeout.as_millis(),
         },

@@ -90,7 +90,8 @@ fn header(view: &mut View, prepared: &Prepared) {
     let Prepared {
         plan, pair, users, ..
     } = prepared;
-    let title = format!("Pair {}: two brokers over one store", plan.name);
+    let data = pair.mode.in_words();
+    let title = format!("Pair {}: two brokers {data}", plan.name);
     view.line(&view.paint(Tone::Strong, &title));
     let mut say = |name: &str, text: &str| {
         let name = view.paint(Tone::Faint, &format!("{name:9}"));

@@ -59,6 +59,9 @@ pub(crate) enum Order {
         to: Option<Side>,
         /// Who says so.
         by: String,
+        /// In replication: messages may be lost that only the other side has.
+        #[serde(default)]
+        accepts_data_loss: bool,
         /// How long to wait until it serves.
         limit_ms: u64,
     },
@@ -148,7 +151,7 @@ mod tests {
         let root = temporary.path().join("x".repeat(150));
         let dir = StateDir::locate(Some(&root), "orders").unwrap();
         let _lock = dir.lock().unwrap();
-        let record = PairRecord::open_or_make(&dir).unwrap();
+        let record = PairRecord::open_or_make(&dir, pair::Mode::SharedStore).unwrap();
         let (_supervisor, handle) = Supervisor::new(plan(&dir), record, CancellationToken::new());
         let serving = tokio::spawn(serve(&dir, handle).unwrap());
         let asking = tokio::task::spawn_blocking(move || {

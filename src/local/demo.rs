@@ -206,8 +206,9 @@ fn speak(view: &mut View, saying: Saying) {
 }
 
 fn header(view: &mut View, options: &DemoOptions, pair: &ValidatedPair, queue: &str) {
+    let data = pair.mode.in_words();
     let title = format!(
-        "Pair {}: two brokers over one store, and the clients go on.",
+        "Pair {}: two brokers {data}, and the clients go on.",
         pair.name
     );
     view.line(&view.paint(Tone::Strong, &title));

@@ -38,7 +38,7 @@ pub(crate) fn broker(page: &Page) -> Observed<Broker> {
         settled: page.settled,
         epoch: page.epoch,
         pid: page.pid,
-        inc: page.inc.clone(),
+        member: page.member_id().to_owned(),
         link: if page.link.connected {
             Link::Up
         } else {

@@ -67,6 +67,16 @@ pub(crate) enum RecordError {
 #[derive(Clone, Debug)]
 pub(crate) struct PairRecord {
     arbiter: Arc<DirectoryArbiter>,
+    mode: Mode,
+}
+
+/// A person's word that the active is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Word {
+    /// Who says so.
+    pub(crate) by: String,
+    /// In replication: messages may be lost that only the other side has.
+    pub(crate) accepts_data_loss: bool,
 }
 
 /// How the writing of a request, or of its end, ended.
@@ -82,9 +92,15 @@ pub(crate) enum Asked {
 
 impl PairRecord {
     /// Opens the record of a pair, and makes the first one of a new pair.
-    pub(crate) fn open_or_make(dir: &StateDir) -> Result<Self, RecordError> {
-        let (store, place) = (dir.store(), dir.arbiter());
-        let has_data = has_data(&store)?;
+    pub(crate) fn open_or_make(dir: &StateDir, mode: Mode) -> Result<Self, RecordError> {
+        let place = dir.arbiter();
+        let stores = dir.stores(mode);
+        let mut with_data = None;
+        for store in &stores {
+            if has_data(store)? {
+                with_data = Some(store.clone());
+            }
+        }
         fs::create_dir_all(&place).map_err(|source| RecordError::Io {
             action: "create",
             path: place.clone(),
@@ -92,14 +108,14 @@ impl PairRecord {
         })?;
         let arbiter = DirectoryArbiter::open(&place)?;
         if arbiter.read()?.is_none() {
-            if has_data {
+            if let Some(store) = with_data {
                 return Err(RecordError::Lost {
                     store,
                     arbiter: place,
                     instance: dir.instance(Side::Primary),
                 });
             }
-            let outcome = arbiter.create(&Record::first(&node_id()?, Mode::SharedStore));
+            let outcome = arbiter.create(&Record::first(&node_id()?, mode));
             // Whoever was first: what counts is that one is there.
             if arbiter.read()?.is_none() {
                 let why = match outcome {
@@ -115,15 +131,18 @@ impl PairRecord {
         }
         // Only a pair that never ran may find no store: later it would be one that is not mounted.
         if arbiter.read()?.is_some_and(|found| found.record.epoch == 0) {
-            let journal = store.join(JOURNAL);
-            fs::create_dir_all(&journal).map_err(|source| RecordError::Io {
-                action: "create",
-                path: journal,
-                source,
-            })?;
+            for store in stores {
+                let journal = store.join(JOURNAL);
+                fs::create_dir_all(&journal).map_err(|source| RecordError::Io {
+                    action: "create",
+                    path: journal,
+                    source,
+                })?;
+            }
         }
         Ok(Self {
             arbiter: Arc::new(arbiter),
+            mode,
         })
     }
 
@@ -170,15 +189,15 @@ impl PairRecord {
         &self,
         store: &Path,
         side: Side,
-        by: &str,
+        word: &Word,
         look: impl FnMut() -> Seen,
     ) -> Result<Forced, String> {
         let random = |error: CredentialsError| format!("{error}. Nothing was forced");
         let order = ForceOrder {
             side,
-            mode: Mode::SharedStore,
-            accepts_data_loss: false,
-            by: by.to_owned(),
+            mode: self.mode,
+            accepts_data_loss: word.accepts_data_loss,
+            by: word.by.clone(),
             at_unix_ms: now().0,
             writer: Incarnation(credentials::random().map_err(random)?),
             new_pair: node_id().map_err(random)?,
@@ -289,14 +308,14 @@ mod tests {
     #[test]
     fn a_new_pair_gets_one_record_and_keeps_it() {
         let (_dir, state) = state();
-        let record = PairRecord::open_or_make(&state).unwrap();
+        let record = PairRecord::open_or_make(&state, Mode::SharedStore).unwrap();
         let Observed::Known(first) = record.look() else {
             panic!("it was made")
         };
         assert_eq!((first.epoch, first.holder), (0, None));
         let id = || record.arbiter.read().unwrap().unwrap().record.pair;
         let node_id = id();
-        PairRecord::open_or_make(&state).unwrap();
+        PairRecord::open_or_make(&state, Mode::SharedStore).unwrap();
         assert_eq!(id(), node_id);
     }
 
@@ -305,7 +324,9 @@ mod tests {
         let (_dir, state) = state();
         fs::create_dir_all(state.store().join("journal")).unwrap();
         fs::write(state.store().join("journal/segment"), "x").unwrap();
-        let error = PairRecord::open_or_make(&state).unwrap_err().to_string();
+        let error = PairRecord::open_or_make(&state, Mode::SharedStore)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("has data, but the pair record"), "{error}");
         assert!(error.contains("primary --holder-is-dead"), "{error}");
     }
@@ -313,7 +334,7 @@ mod tests {
     #[test]
     fn a_request_is_written_once_and_only_in_its_epoch() {
         let (_dir, state) = state();
-        let record = PairRecord::open_or_make(&state).unwrap();
+        let record = PairRecord::open_or_make(&state, Mode::SharedStore).unwrap();
         assert_eq!(record.ask(Side::Primary, 7, "x"), Asked::Changed);
         assert_eq!(record.ask(Side::Primary, 0, "x"), Asked::Yes);
         assert_eq!(record.ask(Side::Primary, 0, "x"), Asked::Changed);
@@ -350,7 +371,7 @@ mod tests {
     #[test]
     fn a_request_beside_another_writer_is_decided_again_and_written() {
         let (_dir, state) = state();
-        let record = PairRecord::open_or_make(&state).unwrap();
+        let record = PairRecord::open_or_make(&state, Mode::SharedStore).unwrap();
         let wanted = Wanted {
             to: Side::Primary,
             epoch: 0,

@@ -148,7 +148,7 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, SetupError> {
         let files = rendered.files(&placement, side);
         instance::write(&dir.instance(side), &files)?;
     }
-    let record = PairRecord::open_or_make(&dir)?;
+    let record = PairRecord::open_or_make(&dir, pair.mode.into())?;
     let first_port = pair
         .acceptors
         .first()

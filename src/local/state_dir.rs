@@ -13,7 +13,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use pair::Side;
+use pair::{Mode, Side};
+
+use crate::by_side::SIDES;
 
 /// The control socket's name.
 const SOCKET: &str = "control.sock";
@@ -176,6 +178,17 @@ impl StateDir {
     /// The data of both.
     pub(crate) fn store(&self) -> PathBuf {
         self.root.join("store")
+    }
+
+    /// The data, in one folder or in one for each side.
+    pub(crate) fn stores(&self, mode: Mode) -> Vec<PathBuf> {
+        match mode {
+            Mode::SharedStore => vec![self.store()],
+            Mode::Replication => SIDES
+                .into_iter()
+                .map(|side| self.store().join(side.as_str()))
+                .collect(),
+        }
     }
 
     /// The pair record.

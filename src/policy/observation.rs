@@ -72,8 +72,8 @@ pub(crate) struct Broker {
     pub(crate) epoch: u64,
     /// Its process; another one has been stable for no time at all.
     pub(crate) pid: u32,
-    /// This run of its process, as the pair record names it.
-    pub(crate) inc: String,
+    /// What the record names for it: this run of its process over a shared store, its store in replication.
+    pub(crate) member: String,
     /// The link to the other side, as it sees it.
     pub(crate) link: Link,
     /// What its role means right now, in a sentence.

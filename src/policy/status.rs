@@ -148,7 +148,7 @@ fn protected(seen: &Observation) -> Condition {
     };
     let standby = active.other();
     // A process that started anew is not its predecessor, which may still be listed.
-    let is_member = |member: &Member| member.side == standby && member.id == broker.inc;
+    let is_member = |member: &Member| member.side == standby && member.id == broker.member;
     if record.in_sync.iter().any(is_member) {
         let message = format!("the {standby} is in sync with the {active}");
         return condition(kind, Truth::True, "InSync", message);

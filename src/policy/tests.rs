@@ -172,7 +172,7 @@ impl Script {
                 settled: !fields.contains_key("unsettled"),
                 epoch: fields["epoch"].parse().unwrap(),
                 pid: fields.get("pid").map_or(100, |pid| pid.parse().unwrap()),
-                inc: (*fields.get("inc").unwrap_or(&"")).to_owned(),
+                member: (*fields.get("inc").unwrap_or(&"")).to_owned(),
                 link: match fields.get("link") {
                     Some(&"up") | None => Link::Up,
                     Some(&"down") => Link::Down(None),

@@ -7,9 +7,9 @@ use broker_config::configuration::{
 };
 use pair::Side;
 
-use super::placement::{LocalPlacement, STORE};
+use super::placement::{LocalPlacement, store};
 use super::{CLUSTER_USER, Credentials, ROLE};
-use crate::api::spec::{Acceptor, Address, AddressSetting, Protocol, Queue};
+use crate::api::spec::{Acceptor, Address, AddressSetting, HaMode, Protocol, Queue};
 use crate::api::validate::ValidatedPair;
 
 /// Connector of this side; what clients are told.
@@ -30,7 +30,7 @@ pub(super) fn configuration(
     side: Side,
 ) -> Configuration {
     let mut configuration = Configuration::new(pair.name.clone());
-    configuration.directories = Directories::below(STORE);
+    configuration.directories = Directories::below(&store(pair.mode, side));
     let acceptors = pair.acceptors.iter();
     configuration.acceptors = acceptors
         .map(|from| acceptor(from, placement, side))
@@ -82,17 +82,30 @@ fn connectors(pair: &ValidatedPair, placement: &LocalPlacement, side: Side) -> V
 /// Everything is written: defaults of these elements differ between manual, schema and program.
 fn ha_policy(pair: &ValidatedPair, side: Side) -> HaPolicy {
     let failover_on_shutdown = pair.failover_on_shutdown;
-    match side {
-        Side::Primary => HaPolicy::SharedStorePrimary {
+    match (pair.mode, side) {
+        (HaMode::SharedStore, Side::Primary) => HaPolicy::SharedStorePrimary {
             failover_on_shutdown,
         },
         // Who asks for a failback is the decider alone (`failback=managed`), and the backup grants
         // it; it then stays, as a backup, in the same process.
-        Side::Backup => HaPolicy::SharedStoreBackup {
+        (HaMode::SharedStore, Side::Backup) => HaPolicy::SharedStoreBackup {
             allow_failback: true,
             failover_on_shutdown,
             restart_backup: true,
         },
+        // Real Artemis must look for an active broker, or its restarted primary would serve beside it.
+        (HaMode::Replication, Side::Primary) => {
+            HaPolicy::ReplicationPrimary(xml::ReplicationPrimary {
+                check_for_active_server: true,
+                ..xml::ReplicationPrimary::default()
+            })
+        }
+        (HaMode::Replication, Side::Backup) => {
+            HaPolicy::ReplicationBackup(xml::ReplicationBackup {
+                allow_failback: true,
+                ..xml::ReplicationBackup::default()
+            })
+        }
     }
 }
 

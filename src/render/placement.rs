@@ -2,6 +2,7 @@
 
 use pair::Side;
 
+use crate::api::spec::HaMode;
 use crate::api::validate::ValidatedPair;
 
 /// HTTP port of the primary; the backup's is beside it by the same offset as all its ports.
@@ -11,9 +12,17 @@ pub(crate) const BACKUP_PORT_OFFSET: u16 = 100;
 /// The only address a pair on one machine listens on.
 pub(crate) const HOST: &str = "127.0.0.1";
 /// The store that both sides use, as seen from either instance.
-pub(crate) const STORE: &str = "../store";
+const STORE: &str = "../store";
 /// The pair record, as seen from either instance.
 pub(crate) const ARBITER: &str = "../store/pair";
+
+/// The data of a side, as seen from its instance: one store for both, or one for each.
+pub(crate) fn store(mode: HaMode, side: Side) -> String {
+    match mode {
+        HaMode::SharedStore => STORE.to_owned(),
+        HaMode::Replication => format!("{STORE}/{side}"),
+    }
+}
 
 /// Where a pair lives on one machine.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -46,7 +46,7 @@ fn rendered(pair: &ValidatedPair, side: Side) -> Vec<RenderedFile> {
 
 #[test]
 fn the_examples_give_their_committed_files() {
-    for name in ["shared-store", "complete-shared-store"] {
+    for name in ["shared-store", "complete-shared-store", "replicated"] {
         let pair = example(name);
         for side in SIDES {
             for RenderedFile { path, content } in rendered(&pair, side) {

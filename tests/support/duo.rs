@@ -71,6 +71,11 @@ impl Duo {
         Duo::of(pair)
     }
 
+    /// The worksheet's replicated pair, with its queue and an arbiter, not yet started.
+    pub(crate) fn create_replicated(folder: &Path) -> Duo {
+        Duo::of(Instance::replicated_pair(folder))
+    }
+
     fn of((primary, backup): (Instance, Instance)) -> Duo {
         Duo {
             primary: (primary, None),

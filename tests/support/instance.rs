@@ -19,6 +19,10 @@ pub(crate) const BACKUP_PORT: u16 = 61716;
 pub(crate) const CREATE_PRIMARY: &str = "tandem-broker create --shared-store --failover-on-shutdown --user admin --password password --role admin --allow-anonymous y --clustered --host 127.0.0.1 --cluster-user clusterUser --cluster-password clusterPassword --max-hops 1 liveBroker";
 pub(crate) const CREATE_BACKUP: &str = "tandem-broker create --shared-store --failover-on-shutdown --slave --data ../liveBroker/data --user admin --password password --role admin --allow-anonymous y --clustered --host 127.0.0.1 --cluster-user clusterUser --cluster-password clusterPassword --max-hops 1 --port-offset 100 backupBroker";
 
+/// The worksheet's two lines for a replicated pair, word for word.
+pub(crate) const CREATE_REPLICATED_PRIMARY: &str = "tandem-broker create --replicated --failover-on-shutdown --user admin --password password --role admin --allow-anonymous y --clustered --host 127.0.0.1 --cluster-user clusterUser --cluster-password clusterPassword --max-hops 1 repLiveBroker";
+pub(crate) const CREATE_REPLICATED_BACKUP: &str = "tandem-broker create --replicated --failover-on-shutdown --slave --user admin --password password --role admin --allow-anonymous y --clustered --host 127.0.0.1 --cluster-user clusterUser --cluster-password clusterPassword --max-hops 1 --port-offset 100 repBackupBroker";
+
 /// What the worksheet adds to both `broker.xml`.
 const EXAMPLE_QUEUE: &str =
     r#"<address name="exampleQueue"><anycast><queue name="exampleQueue"/></anycast></address>"#;
@@ -52,6 +56,29 @@ impl Instance {
         );
         pair.0.add_example_queue();
         pair.1.add_example_queue();
+        pair
+    }
+
+    /// The worksheet's replicated pair: both lines in `folder`, the queue in both files, and a folder for the pair's
+    /// record that both see.
+    pub(crate) fn replicated_pair(folder: &Path) -> (Instance, Instance) {
+        for line in [CREATE_REPLICATED_PRIMARY, CREATE_REPLICATED_BACKUP] {
+            type_line(folder, line);
+        }
+        let pair = (
+            Instance::at(folder.join("repLiveBroker")),
+            Instance::at(folder.join("repBackupBroker")),
+        );
+        let arbiter = folder.join("arbiter");
+        for instance in [&pair.0, &pair.1] {
+            instance.add_example_queue();
+            fs::write(
+                instance.file("etc/tandem.properties"),
+                format!("arbiter=directory:{}\n", arbiter.display()),
+            )
+            .expect("a file of the instance");
+        }
+        type_line(folder, "tandem-broker pair init repLiveBroker");
         pair
     }
 

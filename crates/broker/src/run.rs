@@ -291,31 +291,6 @@ fn driver(
     .map_err(|error| StartError::unavailable(format!("no threads: {error}")))
 }
 
-/// Whether the pair protocol of this version runs pairs of that mode, or why not: told before an instance is made that
-/// would not start.
-pub(crate) fn serves(mode: Mode) -> Result<(), String> {
-    let (heartbeat_ms, timeout_ms) = (
-        broker_config::effective::DEFAULT_HEARTBEAT_MS,
-        broker_config::effective::DEFAULT_TIMEOUT_MS,
-    );
-    let config = pair::Config {
-        side: pair::Side::Primary,
-        inc: Incarnation([0; 16]),
-        pair: None,
-        mode,
-        timers: Timers::new(heartbeat_ms, timeout_ms).map_err(|error| error.to_string())?,
-        failback: Failback::Managed,
-        allow_failback: false,
-        lock: LockPolicy::Record,
-        failover_on_shutdown: true,
-        boot_id: None,
-        process: None,
-        arbiter: String::new(),
-    };
-    let machine = Machine::new(config, ha::now());
-    machine.map(|_| ()).map_err(|error| error.to_string())
-}
-
 /// What a replicated pair lacks that has no pair record in common.
 fn no_arbiter(instance: &Instance) -> String {
     format!(

@@ -11,7 +11,7 @@ fn check(spec: &str) -> Result<ValidatedPair, String> {
 #[test]
 fn every_violation_is_told_at_once_in_the_order_of_the_file() {
     let error = check(
-        "  ha:\n    mode: Replication\n    detection: {heartbeat: 1s, timeout: 2s}\n    \
+        "  ha:\n    mode: Replication\n    lock: Storage\n    detection: {heartbeat: 1s, timeout: 2s}\n    \
          failback: {delay: 25h}\n  acceptors:\n  - {name: A, port: 61616}\n  \
          - {name: b, port: 61615}\n  - {name: b, port: 61616}\n  addresses:\n  \
          - {name: x}\n  - {name: a b, anycast: [{name: q, maxConsumers: 0}]}\n  \
@@ -20,19 +20,19 @@ fn every_violation_is_told_at_once_in_the_order_of_the_file() {
     )
     .unwrap_err();
     let expected = "\
-p.yaml:6:11: spec.ha.mode: Replication is not supported by this version yet: use SharedStore
-p.yaml:7:41: spec.ha.detection.timeout: 2s is too short for a heartbeat of 1s: use 4000ms or more (four heartbeats), or a shorter heartbeat
-p.yaml:8:23: spec.ha.failback.delay: 25h is longer than a day: use `policy: Manual` instead
-p.yaml:10:12: spec.acceptors[0].name: \"A\" is not a name: use lower-case letters, digits and -
-p.yaml:11:21: spec.acceptors[1].port: 61615 is where the two brokers talk (one below the first acceptor's port): choose another
-p.yaml:12:12: spec.acceptors[2].name: \"b\" is there twice
-p.yaml:12:21: spec.acceptors[2].port: 61616 is the port of spec.acceptors[0] already
-p.yaml:14:5: spec.addresses[0]: has neither anycast nor multicast: write `anycast: [{name: …}]` for a queue, `multicast: []` for a topic
-p.yaml:15:12: spec.addresses[1].name: \"a b\" contains ' ', which names cannot have
-p.yaml:15:51: spec.addresses[1].anycast[0].maxConsumers: must be from 1 to 2147483647; leave it out for no limit
-p.yaml:16:32: spec.addresses[2].anycast[0].name: queue \"q\" is there twice; a queue belongs to one address
-p.yaml:18:39: spec.addressSettings[0].maxDeliveryAttempts: must be 1 or more, or -1 for no limit
-p.yaml:19:31: spec.security.usersSecretName: there is no Secret \"none\" in this file: add it behind a line `---`, or leave this field out and a user is generated";
+p.yaml:7:11: spec.ha.lock: Storage needs a shared store: use Record
+p.yaml:8:41: spec.ha.detection.timeout: 2s is too short for a heartbeat of 1s: use 4000ms or more (four heartbeats), or a shorter heartbeat
+p.yaml:9:23: spec.ha.failback.delay: 25h is longer than a day: use `policy: Manual` instead
+p.yaml:11:12: spec.acceptors[0].name: \"A\" is not a name: use lower-case letters, digits and -
+p.yaml:12:21: spec.acceptors[1].port: 61615 is where the two brokers talk (one below the first acceptor's port): choose another
+p.yaml:13:12: spec.acceptors[2].name: \"b\" is there twice
+p.yaml:13:21: spec.acceptors[2].port: 61616 is the port of spec.acceptors[0] already
+p.yaml:15:5: spec.addresses[0]: has neither anycast nor multicast: write `anycast: [{name: …}]` for a queue, `multicast: []` for a topic
+p.yaml:16:12: spec.addresses[1].name: \"a b\" contains ' ', which names cannot have
+p.yaml:16:51: spec.addresses[1].anycast[0].maxConsumers: must be from 1 to 2147483647; leave it out for no limit
+p.yaml:17:32: spec.addresses[2].anycast[0].name: queue \"q\" is there twice; a queue belongs to one address
+p.yaml:19:39: spec.addressSettings[0].maxDeliveryAttempts: must be 1 or more, or -1 for no limit
+p.yaml:20:31: spec.security.usersSecretName: there is no Secret \"none\" in this file: add it behind a line `---`, or leave this field out and a user is generated";
     assert_eq!(error, expected);
 }
 

@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use super::{MAX_ORDER_BYTES, Order, Reply, Target};
 use crate::by_side::SIDES;
 use crate::local::event::Event;
+use crate::local::record::Word;
 use crate::local::state_dir::StateDir;
 use crate::local::supervisor::{Handle, NotDone, Request};
 use crate::local::time::clock;
@@ -144,9 +145,17 @@ fn requests(order: &Order, handle: &Handle) -> Result<Vec<Request>, String> {
             to: *to,
             limit_ms: *limit_ms,
         }]),
-        Order::Force { to, by, limit_ms } => Ok(vec![Request::Force {
+        Order::Force {
+            to,
+            by,
+            accepts_data_loss,
+            limit_ms,
+        } => Ok(vec![Request::Force {
             to: *to,
-            by: by.clone(),
+            word: Word {
+                by: by.clone(),
+                accepts_data_loss: *accepts_data_loss,
+            },
             limit_ms: *limit_ms,
         }]),
         Order::Stop {

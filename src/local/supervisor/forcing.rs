@@ -10,7 +10,7 @@ use tokio::runtime::Handle as Runtime;
 
 use super::handle::Reply;
 use super::{Blocking, NotDone, Supervisor, What};
-use crate::local::record::PairRecord;
+use crate::local::record::{PairRecord, Word};
 use crate::local::time::{now, span};
 use crate::policy::{Role, Timestamp};
 
@@ -33,7 +33,7 @@ pub(super) struct ForcedBy {
 
 impl Supervisor {
     /// Takes a request to force a side, the one that does not hold the role if none is named.
-    pub(super) fn force(&mut self, to: Option<Side>, by: String, limit_ms: u64, reply: Reply) {
+    pub(super) fn force(&mut self, to: Option<Side>, word: Word, limit_ms: u64, reply: Reply) {
         // Whoever asked before and has gone does not wait any more.
         self.forcing.take_if(|it| it.reply.is_closed());
         let holder = self.seen_record.known().and_then(|record| record.holder);
@@ -66,7 +66,7 @@ impl Supervisor {
         };
         let (own, other) = (ask(side), ask(side.other()));
         tokio::task::spawn_blocking(move || {
-            let forced = write(&record, &store, side, &by, own, other);
+            let forced = write(&record, &store, side, &word, own, other);
             // The supervisor may have ended.
             let _ = done.blocking_send(Blocking::Forced(forced));
         });
@@ -158,12 +158,12 @@ fn write(
     record: &PairRecord,
     store: &std::path::Path,
     side: Side,
-    by: &str,
+    word: &Word,
     own: impl Fn() -> Option<Said>,
     other: impl Fn() -> Option<Said>,
 ) -> ForcedBy {
     let mut other_answers = false;
-    let forced = record.force(store, side, by, || {
+    let forced = record.force(store, side, word, || {
         let seen = Seen {
             own: own(),
             other: other(),

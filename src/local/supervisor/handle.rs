@@ -8,6 +8,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
 use crate::by_side::BySide;
 use crate::local::event::Event;
+use crate::local::record::Word;
 use crate::local::snapshot::Snapshot;
 use crate::local::state_dir::StateDir;
 use crate::policy::Rules;
@@ -60,8 +61,8 @@ pub(crate) enum Request {
     Force {
         /// Which side; the one that does not hold the role if none is named.
         to: Option<Side>,
-        /// Who says so.
-        by: String,
+        /// Who says so, and what they accept.
+        word: Word,
         /// How long to wait until it serves.
         limit_ms: u64,
     },

@@ -67,7 +67,7 @@ impl Supervisor {
         match answer {
             Ok(answer) => {
                 slot.mute_ends = 0;
-                slot.inc = Some(answer.inc.clone());
+                slot.member = Some(answer.member_id().to_owned());
                 let events = self.tracker.heard(side, &answer, now());
                 self.slots[side].answer = Some(answer);
                 self.emit_all(events);

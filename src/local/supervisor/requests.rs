@@ -13,7 +13,9 @@ impl Supervisor {
     pub(super) fn on_request(&mut self, request: Request, reply: Reply) {
         let answer = match request {
             Request::Switchover { to, limit_ms } => return self.switch_over(to, limit_ms, reply),
-            Request::Force { to, by, limit_ms } => return self.force(to, by, limit_ms, reply),
+            Request::Force { to, word, limit_ms } => {
+                return self.force(to, word, limit_ms, reply);
+            }
             Request::Kill { side, restart } => self.kill(side, restart),
             Request::Stop(side) => self.stop_side(side),
             Request::Start(side) => self.start_by_hand(side),

@@ -20,8 +20,8 @@ pub(super) struct Slot {
     pub(super) kill_at: Option<Timestamp>,
     pub(super) last_end: Option<(Timestamp, u64)>,
     pub(super) answer: Option<Page>,
-    /// This run of its process, as it once said.
-    pub(super) inc: Option<String>,
+    /// What the record names for it, by its own word: this run of its process, or its store.
+    pub(super) member: Option<String>,
     pub(super) silence: String,
     /// Ends in a row without an answer before.
     pub(super) mute_ends: u32,
@@ -31,7 +31,7 @@ pub(super) struct Slot {
 impl Slot {
     /// Whether this process ever answered.
     pub(super) fn has_answered(&self) -> bool {
-        self.inc.is_some()
+        self.member.is_some()
     }
 
     /// Its role, if it says so.

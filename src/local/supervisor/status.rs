@@ -57,16 +57,16 @@ impl Supervisor {
         }
     }
 
-    /// The sides that the record counts in, by the process that runs now. One that is silent is still the one that it
+    /// The sides that the record counts in, by what runs there now. One that is silent is still the one that it
     /// said to be.
     fn in_sync(&self) -> Vec<String> {
         let Some(record) = self.seen_record.known() else {
             return Vec::new();
         };
         let counts = |side: &Side| {
-            let inc = self.slots[*side].inc.as_ref();
+            let own = self.slots[*side].member.as_ref();
             let mut members = record.in_sync.iter();
-            members.any(|member| member.side == *side && Some(&member.id) == inc)
+            members.any(|member| member.side == *side && Some(&member.id) == own)
         };
         let members = SIDES.into_iter().filter(counts);
         members.map(|side| side.to_string()).collect()

@@ -4,8 +4,6 @@ use std::path::{Path, PathBuf};
 
 use broker_config::create::{CreateOptions, HaOptions, Request, help, instance, parse_args};
 
-use pair::Mode;
-
 use super::Failure;
 use super::files::{self, NewFile};
 use super::pair::first_record;
@@ -27,10 +25,6 @@ pub(crate) fn create(arguments: &[String]) -> Result<u8, Failure> {
 }
 
 fn make(options: &CreateOptions) -> Result<u8, Failure> {
-    if matches!(options.ha, HaOptions::Replicated { .. }) {
-        crate::run::serves(Mode::Replication)
-            .map_err(|why| Failure::usage(format!("--replicated: {why}")))?;
-    }
     let dir = std::path::absolute(&options.directory).map_err(|error| {
         Failure::usage(format!(
             "cannot use the folder '{}': {error}",

@@ -53,6 +53,13 @@ pub(crate) fn log(side: Side, notice: &Notice) {
 
 /// Logs that a standby has settled, once for each time it does.
 pub(crate) fn log_standby(side: Side, view: &View) {
+    if let Waiting::ActiveLost { holder, .. } = &view.waiting {
+        info!(
+            "AMQ221109: the {side} stands by with its own copy, waits for the {holder} to fail before it becomes active (epoch {})",
+            view.epoch
+        );
+        return;
+    }
     let (Waiting::HolderEnds { holder }
     | Waiting::HolderLost { holder, .. }
     | Waiting::HolderSilent { holder, .. }
