@@ -213,6 +213,26 @@ fn a_batch_reaches_the_standby_while_the_active_still_syncs_it() {
 }
 
 #[test]
+fn nothing_is_told_before_the_standbys_own_sync_has_returned() {
+    let (active, standby) = (MemoryStorage::new(), MemoryStorage::new());
+    let mut active = Active::start(&active, 1, SMALL);
+    active.append(&[10]);
+    let mut session = follow(&active, &standby);
+    standby.hold_syncs();
+    active.append(&[500, 600]);
+    let taking = std::thread::spawn(move || {
+        session.pump().unwrap();
+        session.end()
+    });
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!taking.is_finished(), "it waits for its own disk");
+    let (_, found) = read_all(&shared(&standby.after_crash(Survival::Nothing))).unwrap();
+    assert_eq!(found.len(), 1, "the batch could still be lost here");
+    standby.release_syncs();
+    assert_eq!(taking.join().unwrap(), Some(active.end()));
+}
+
+#[test]
 fn a_tail_that_nobody_else_has_is_kept_aside() {
     let (old, new) = (MemoryStorage::new(), MemoryStorage::new());
     let mut first = Active::start(&old, 1, SMALL);
