@@ -37,7 +37,7 @@ pub(crate) struct Disk {
 /// All disks there ever were, and which one each side has.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disks {
-    disks: Vec<Disk>,
+    all: Vec<Disk>,
     of_sides: [usize; 2],
     stores: u8,
     /// What was before each position, by whoever wrote it first (I3).
@@ -158,11 +158,11 @@ impl Disk {
 impl Disks {
     /// Gives both sides empty disks.
     pub(crate) fn new() -> Self {
-        let mut disks = Self::default();
+        let mut both = Self::default();
         for side in 0..SIDES.len() {
-            disks.replace(side);
+            both.replace(side);
         }
-        disks
+        both
     }
 
     fn next_store(&mut self) -> StoreId {
@@ -180,8 +180,8 @@ impl Disks {
             incomplete: false,
             record: None,
         };
-        self.of_sides[side] = self.disks.len();
-        self.disks.push(disk);
+        self.of_sides[side] = self.all.len();
+        self.all.push(disk);
     }
 
     /// Whether a side ever got another disk, or its disk another name.
@@ -195,18 +195,18 @@ impl Disks {
     }
 
     pub(crate) fn disk(&mut self, disk: usize) -> &mut Disk {
-        &mut self.disks[disk]
+        &mut self.all[disk]
     }
 
     pub(crate) fn peek(&self, disk: usize) -> &Disk {
-        &self.disks[disk]
+        &self.all[disk]
     }
 
     /// A person restores a side's data from a copy: some of its last entries are gone, and it is another
     /// store. Under its own name it would be a disk that went back.
     pub(crate) fn restore(&mut self, side: usize, lost: usize, renamed: bool) {
         let store = renamed.then(|| self.next_store());
-        let disk = &mut self.disks[self.of_sides[side]];
+        let disk = &mut self.all[self.of_sides[side]];
         disk.entries
             .truncate(disk.entries.len().saturating_sub(lost));
         disk.durable = disk.entries.len();
@@ -216,16 +216,16 @@ impl Disks {
 
     /// A disk gets another identity.
     pub(crate) fn rename(&mut self, disk: usize) {
-        self.disks[disk].store = self.next_store();
+        self.all[disk].store = self.next_store();
     }
 
     pub(crate) fn lose_unsynced(&mut self, disk: usize, chance: &mut Chance) {
-        self.disks[disk].lose_unsynced(chance);
+        self.all[disk].lose_unsynced(chance);
     }
 
     /// Writes an entry; what is wrong with it, if anything.
     pub(crate) fn append(&mut self, disk: usize, position: Position) -> Option<String> {
-        let before = self.disks[disk].entries.last();
+        let before = self.all[disk].entries.last();
         let before = before.map_or(0, |entry| entry.history);
         let Term { epoch, inc } = position.term;
         let mut history = before ^ 0xcbf2_9ce4_8422_2325;
@@ -233,7 +233,7 @@ impl Disks {
             history = (history ^ part).wrapping_mul(0x0000_0100_0000_01b3);
         }
         let known = *self.histories.entry(position).or_insert(history);
-        self.disks[disk].entries.push(Entry { position, history });
+        self.all[disk].entries.push(Entry { position, history });
         (known != history).then(|| format!("I3: {position} has two histories"))
     }
 }

@@ -112,7 +112,7 @@ impl World {
                     // Of a broken rule: what is not there is taken for as long as the other one is.
                     Cut::After(position) => log
                         .index(*position)
-                        .map_or(self.disks.peek(follower).entries().len(), |at| at + 1),
+                        .map_or_else(|| self.disks.peek(follower).entries().len(), |at| at + 1),
                 };
                 self.process(id).replica.ship = Some(Ship {
                     session: *session,

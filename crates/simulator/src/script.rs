@@ -119,18 +119,7 @@ impl Script {
                 world.store.delete(term.unwrap());
             }
             ["want", side, ..] => self.want(side.parse().unwrap(), words.get(2).copied()),
-            ["force", side] => {
-                let record = world.arbiter.record.clone().unwrap().record;
-                let wid = WriteId {
-                    inc: Incarnation([98; 16]),
-                    n: 1,
-                };
-                if world.replicates() {
-                    world.ledger.accept_loss();
-                }
-                let at_ms = 1_000_000 + world.now_ms;
-                world.write_record(record.forced(side.parse().unwrap(), "a person", at_ms, wid));
-            }
+            ["force", side] => force(world, side.parse().unwrap()),
             ["record", rest @ ..] => self.record(rest),
             _ => panic!("`{line}` is no command"),
         }
@@ -232,6 +221,20 @@ fn cut(world: &mut World, words: &[&str]) {
         }
         _ => panic!("`{}` is no command", words.join(" ")),
     }
+}
+
+/// A person forces a side: with two stores whatever the other one has alone is given up.
+fn force(world: &mut World, side: Side) {
+    let record = world.arbiter.record.clone().unwrap().record;
+    let wid = WriteId {
+        inc: Incarnation([98; 16]),
+        n: 1,
+    };
+    if world.replicates() {
+        world.ledger.accept_loss();
+    }
+    let at_ms = 1_000_000 + world.now_ms;
+    world.write_record(record.forced(side, "a person", at_ms, wid));
 }
 
 /// Something happens to a side's disk, while its process does not run; or is retired from its log.
