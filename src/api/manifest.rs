@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 
-use super::decode::{decode, is_near};
+use super::decode::{decode, decode_part, is_near};
+use super::spec::BrokerPairSpec;
+use super::status::BrokerPairStatus;
 use super::violation::{Position, Violation, Violations};
 use super::yaml::{self, MAX_MANIFEST_BYTES, Node};
-use super::{API_VERSION, BrokerPair, KIND, Metadata};
+use super::{API_VERSION, BrokerPair, KIND};
 
 /// What a user's file holds.
 #[derive(Debug)]
@@ -24,6 +27,36 @@ pub(crate) struct Manifest {
     /// Objects of the file that mean nothing here, as `Kind name`.
     pub(crate) others: Vec<String>,
     tree: Node,
+}
+
+/// A pair as a file has it: kube's type leaves version and kind to its client.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PairObject {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    metadata: ObjectMeta,
+    spec: BrokerPairSpec,
+    #[serde(default)]
+    status: Option<BrokerPairStatus>,
+}
+
+impl From<PairObject> for BrokerPair {
+    fn from(object: PairObject) -> Self {
+        Self {
+            metadata: object.metadata,
+            spec: object.spec,
+            status: object.status,
+        }
+    }
+}
+
+/// The part of a Secret's metadata that is looked at.
+#[derive(Clone, Debug, Deserialize)]
+struct Metadata {
+    name: String,
 }
 
 /// A Secret as users write it.
@@ -55,6 +88,11 @@ impl Manifest {
     pub(crate) fn position_of(&self, path: &str) -> Position {
         self.tree.position_of(path)
     }
+
+    /// Whether a field of the pair such as `spec.storage.size` is written in the file.
+    pub(crate) fn writes(&self, path: &str) -> bool {
+        self.tree.find(path).is_some()
+    }
 }
 
 fn parse(file: &str, text: &str) -> Result<Manifest, Violation> {
@@ -83,15 +121,16 @@ fn parse(file: &str, text: &str) -> Result<Manifest, Violation> {
                         message: format!(
                             "a second {KIND}; {:?} on line {} is the first, and a file has one: \
                              put each pair into a file of its own",
-                            first.metadata.name, tree.at.line
+                            first.metadata.name.as_deref().unwrap_or_default(),
+                            tree.at.line
                         ),
                     });
                 }
                 check_version(&node)?;
-                pair = Some((decode(&node)?, node));
+                pair = Some((decode::<PairObject>(&node)?.into(), node));
             }
             Some("Secret") => {
-                let mut secret: Secret = decode(&node)?;
+                let mut secret: Secret = decode_part(&node)?;
                 secret.at = Some(node.at);
                 secrets.insert(secret.metadata.name.clone(), secret);
             }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and the exit status of each end.
 
 mod ask;
+mod crds;
 mod local;
 mod run;
 
@@ -27,6 +28,8 @@ enum Command {
     /// Run a pair on this machine: no cluster needed.
     #[command(subcommand, after_help = EXIT_HELP)]
     Local(local::Local),
+    /// Print the custom resource definitions of this version, for `kubectl apply --server-side -f -`.
+    Crds,
 }
 
 /// How the program ends.
@@ -69,6 +72,7 @@ pub(crate) fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let result = match command {
         Command::Local(command) => local::main(command),
+        Command::Crds => crds::main(),
     };
     let exit = result.unwrap_or_else(|Refusal { exit, text }| {
         anstream::eprintln!("error: {text}");
