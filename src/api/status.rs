@@ -3,6 +3,11 @@
 //! Conditions have positive polarity, each with a reason for programs and a sentence for people. What is not known is
 //! `Unknown` or absent, never guessed.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these texts are the schema's descriptions: `kubectl explain` shows them as they are"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StoredCondition, MicroTime};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -7,6 +7,11 @@
 //! Unknown fields are ignored by these types, so that an operator that was rolled back can still read what its
 //! successor's schema let in; a user's file is read strictly ([`super::decode`]).
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "these texts are the schema's descriptions: `kubectl explain` shows them as they are"
+)]
+
 mod broker;
 mod ha;
 mod pod;
