@@ -70,9 +70,9 @@ fn shorten(value: &mut Value) {
                     };
                     let (_, parts): (Vec<_>, Vec<_>) =
                         field.iter_mut().partition(|(key, _)| *key == "description");
-                    parts
-                        .into_iter()
-                        .for_each(|(_, part)| drop_descriptions(part));
+                    for (_, part) in parts {
+                        drop_descriptions(part);
+                    }
                 }
             }
             fields.values_mut().for_each(shorten);

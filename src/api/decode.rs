@@ -256,7 +256,7 @@ impl<'a> Reader<'a> {
             Value::Text(text) => visitor.visit_str(text),
             Value::List(items) => visitor.visit_seq(Items {
                 reader: self,
-                items: items.iter(),
+                rest: items.iter(),
                 index: 0,
             }),
             Value::Map(entries) => {
@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
                 visitor.visit_map(Entries {
                     reader: self,
                     fields: fields.filter(|_| self.unknown == Unknown::Refused),
-                    entries,
+                    rest: entries,
                     pending: None,
                 })
             }
@@ -330,7 +330,7 @@ impl<'de> Deserializer<'de> for Reader<'_> {
 
 struct Items<'a> {
     reader: Reader<'a>,
-    items: std::slice::Iter<'a, Node>,
+    rest: std::slice::Iter<'a, Node>,
     index: usize,
 }
 
@@ -341,7 +341,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DecodeError> {
-        let Some(node) = self.items.next() else {
+        let Some(node) = self.rest.next() else {
             return Ok(None);
         };
         let index = self.index;
@@ -356,7 +356,7 @@ struct Entries<'a, I> {
     reader: Reader<'a>,
     /// The fields that there may be; `None` for any.
     fields: Option<&'static [&'static str]>,
-    entries: I,
+    rest: I,
     pending: Option<&'a (Key, Node)>,
 }
 
@@ -367,7 +367,7 @@ impl<'a, 'de, I: Iterator<Item = &'a (Key, Node)>> MapAccess<'de> for Entries<'a
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        self.pending = self.entries.next();
+        self.pending = self.rest.next();
         let Some((key, _)) = self.pending else {
             return Ok(None);
         };

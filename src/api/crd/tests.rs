@@ -60,151 +60,154 @@ fn undocumented(schema: &Value, path: &str, missing: &mut Vec<String>) {
     }
 }
 
+/// Specifications, and whether each may be.
+const SPECS: &[(&str, bool)] = &[
+    ("  ha: {mode: SharedStore}", true),
+    ("  ha: {mode: SharedStore, lock: Storage}", true),
+    ("  ha: {mode: Replication, lock: Storage}", false),
+    (
+        "  ha: {mode: SharedStore, detection: {heartbeat: 5ms, timeout: 2s}}",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore, detection: {heartbeat: 10ms, timeout: 40ms}}",
+        true,
+    ),
+    (
+        "  ha: {mode: SharedStore, detection: {heartbeat: 1s, timeout: 3.9s}}",
+        false,
+    ),
+    ("  ha: {mode: SharedStore, detection: {timeout: 10m}}", true),
+    (
+        "  ha: {mode: SharedStore, detection: {timeout: 10m1s}}",
+        false,
+    ),
+    ("  ha: {mode: SharedStore, failback: {delay: 24h}}", true),
+    ("  ha: {mode: SharedStore, failback: {delay: 24h1s}}", false),
+    (
+        "  ha: {mode: SharedStore, failback: {minStable: 25h}}",
+        false,
+    ),
+    ("  ha: {mode: SharedStore}\n  acceptors: []", false),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: A, port: 61616}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 1}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 8161}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 61616, protocols: []}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 2}, {name: b, port: 3}]",
+        true,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 2}, {name: b, port: 2}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 2}, {name: a, port: 3}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 3}, {name: b, port: 2}]",
+        false,
+    ),
+    ("  ha: {mode: SharedStore}\n  addresses: [{name: a}]", false),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a, multicast: []}]",
+        true,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a b, multicast: []}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: \"\", multicast: []}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: activemq.x, multicast: []}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: []}, {name: a, anycast: []}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: \"a#\"}]}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: q, maxConsumers: 0}]}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: q, filter: \" \"}]}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: q, filter: \"x = 1\", maxConsumers: 1}]}]",
+        true,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addressSettings: [{match: \" \"}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addressSettings: [{match: a}, {match: a}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addressSettings: [{match: a, maxDeliveryAttempts: 0}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addressSettings: [{match: a, maxDeliveryAttempts: -1}]",
+        true,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  addressSettings: [{match: a, deadLetterAddress: \"a,b\"}]",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  storage: {claimName: data}",
+        true,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  storage: {claimName: data, storageClassName: nfs}",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  primary: {claimName: data}",
+        false,
+    ),
+    (
+        "  ha: {mode: SharedStore}\n  backup: {claimName: data}",
+        false,
+    ),
+];
+
 #[test]
 fn schema_and_rules_say_the_same_as_the_validation() {
-    for (spec, is_good) in [
-        ("  ha: {mode: SharedStore}", true),
-        ("  ha: {mode: SharedStore, lock: Storage}", true),
-        ("  ha: {mode: Replication, lock: Storage}", false),
-        (
-            "  ha: {mode: SharedStore, detection: {heartbeat: 5ms, timeout: 2s}}",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore, detection: {heartbeat: 10ms, timeout: 40ms}}",
-            true,
-        ),
-        (
-            "  ha: {mode: SharedStore, detection: {heartbeat: 1s, timeout: 3.9s}}",
-            false,
-        ),
-        ("  ha: {mode: SharedStore, detection: {timeout: 10m}}", true),
-        (
-            "  ha: {mode: SharedStore, detection: {timeout: 10m1s}}",
-            false,
-        ),
-        ("  ha: {mode: SharedStore, failback: {delay: 24h}}", true),
-        ("  ha: {mode: SharedStore, failback: {delay: 24h1s}}", false),
-        (
-            "  ha: {mode: SharedStore, failback: {minStable: 25h}}",
-            false,
-        ),
-        ("  ha: {mode: SharedStore}\n  acceptors: []", false),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: A, port: 61616}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 1}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 8161}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 61616, protocols: []}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 2}, {name: b, port: 3}]",
-            true,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 2}, {name: b, port: 2}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 2}, {name: a, port: 3}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  acceptors: [{name: a, port: 3}, {name: b, port: 2}]",
-            false,
-        ),
-        ("  ha: {mode: SharedStore}\n  addresses: [{name: a}]", false),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a, multicast: []}]",
-            true,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a b, multicast: []}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: \"\", multicast: []}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: activemq.x, multicast: []}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: []}, {name: a, anycast: []}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: \"a#\"}]}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: q, maxConsumers: 0}]}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: q, filter: \" \"}]}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addresses: [{name: a, anycast: [{name: q, filter: \"x = 1\", maxConsumers: 1}]}]",
-            true,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addressSettings: [{match: \" \"}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addressSettings: [{match: a}, {match: a}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addressSettings: [{match: a, maxDeliveryAttempts: 0}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addressSettings: [{match: a, maxDeliveryAttempts: -1}]",
-            true,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  addressSettings: [{match: a, deadLetterAddress: \"a,b\"}]",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  storage: {claimName: data}",
-            true,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  storage: {claimName: data, storageClassName: nfs}",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  primary: {claimName: data}",
-            false,
-        ),
-        (
-            "  ha: {mode: SharedStore}\n  backup: {claimName: data}",
-            false,
-        ),
-    ] {
+    for (spec, is_good) in SPECS {
         let pair = pair(&format!("{HEAD}{spec}\n"));
         assert_eq!(
             validate_pair(&pair, None).is_ok(),
-            is_good,
+            *is_good,
             "validation: {spec}"
         );
         assert_eq!(
             admission(&pair).is_empty(),
-            is_good,
+            *is_good,
             "schema: {spec}: {:?}",
             admission(&pair)
         );
