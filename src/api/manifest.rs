@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 
+use super::base64;
 use super::decode::{decode, decode_part, is_near};
 use super::spec::BrokerPairSpec;
 use super::status::BrokerPairStatus;
@@ -66,13 +67,37 @@ pub(crate) struct Secret {
     metadata: Metadata,
     /// Plain values.
     #[serde(default)]
-    pub(crate) string_data: BTreeMap<String, String>,
+    string_data: BTreeMap<String, String>,
     /// Values in base64.
     #[serde(default)]
-    pub(crate) data: BTreeMap<String, String>,
+    data: BTreeMap<String, String>,
     /// Where it is written.
     #[serde(skip)]
     pub(crate) at: Option<Position>,
+}
+
+impl Secret {
+    /// Its values, decoded; as in Kubernetes, `stringData` wins. Or everything that is no base64.
+    pub(crate) fn values(&self) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
+        let mut values = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (key, text) in &self.data {
+            match base64::decode(text) {
+                Ok(value) => {
+                    values.insert(key.clone(), value);
+                }
+                Err(error) => wrong.push(format!("data.{key} {error}")),
+            }
+        }
+        for (key, text) in &self.string_data {
+            values.insert(key.clone(), text.clone().into_bytes());
+        }
+        if wrong.is_empty() {
+            Ok(values)
+        } else {
+            Err(wrong)
+        }
+    }
 }
 
 impl Manifest {

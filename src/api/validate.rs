@@ -40,7 +40,6 @@ pub(crate) struct ValidatedPair {
     /// Name of the pair.
     pub(crate) name: String,
     /// How the two sides share their data.
-    #[expect(dead_code, reason = "for the objects on a cluster")]
     pub(crate) mode: HaMode,
     /// Whether a broker that is stopped lets the other side take over.
     pub(crate) failover_on_shutdown: bool,
@@ -69,14 +68,12 @@ pub(crate) struct ValidatedPair {
     /// Whether policy leaves the pair alone.
     pub(crate) paused: bool,
     /// What only a cluster looks at.
-    #[expect(dead_code, reason = "for the objects on a cluster")]
     pub(crate) cluster: ClusterSettings,
     /// Fields and objects of the file that mean nothing on one machine.
     pub(crate) meaningless_locally: Vec<String>,
 }
 
 /// What of a pair only a cluster looks at.
-#[expect(dead_code, reason = "for the objects on a cluster")]
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterSettings {
     /// Where the data lives.
@@ -94,6 +91,7 @@ pub(crate) struct ClusterSettings {
     /// Where each side runs.
     pub(crate) placement: BySide<SidePlacement>,
     /// Who restarts the brokers for a change.
+    #[expect(dead_code, reason = "for the operator, which restarts brokers")]
     pub(crate) updates: UpdatePolicy,
     /// Whether both brokers are to be down.
     pub(crate) stopped: bool,

@@ -3,6 +3,7 @@
 mod ask;
 mod crds;
 mod local;
+mod render;
 mod run;
 
 use std::process::ExitCode;
@@ -30,6 +31,12 @@ enum Command {
     Local(local::Local),
     /// Print the custom resource definitions of this version, for `kubectl apply --server-side -f -`.
     Crds,
+    /// Print every object that is applied for a pair, with no cluster.
+    ///
+    /// The passwords that the manifest does not give are made anew each time, unless the file has the Secret
+    /// NAME-credentials of an earlier run. What only a cluster knows is left out: owner references, and the first record in
+    /// the Lease, which the operator writes.
+    Render(render::Render),
 }
 
 /// How the program ends.
@@ -73,6 +80,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match command {
         Command::Local(command) => local::main(command),
         Command::Crds => crds::main(),
+        Command::Render(command) => render::main(command),
     };
     let exit = result.unwrap_or_else(|Refusal { exit, text }| {
         anstream::eprintln!("error: {text}");

@@ -25,7 +25,7 @@ pub(crate) use ha::{FailbackPolicy, HaMode, HighAvailability, LockPolicy};
 pub(crate) use pod::{
     ImagePullPolicy, ObjectName, PodTemplate, Resources, SidePlacement, UpdatePolicy, Updates,
 };
-pub(crate) use storage::Storage;
+pub(crate) use storage::{ReclaimPolicy, Storage};
 
 use super::status::BrokerPairStatus;
 

@@ -34,7 +34,6 @@ pub(crate) enum ImagePullPolicy {
 
 impl ImagePullPolicy {
     /// The word that Kubernetes has for it.
-    #[expect(dead_code, reason = "for the objects on a cluster")]
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Always => "Always",

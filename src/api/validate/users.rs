@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::base64;
-use crate::api::manifest::{Manifest, Secret};
+use crate::api::manifest::Manifest;
 use crate::api::violation::Violation;
 
 /// A longer password is a wrong file.
@@ -68,33 +67,12 @@ pub(super) fn of_manifest(manifest: &Manifest) -> Result<Option<Users>, Vec<Viol
         path: format!("Secret {name}"),
         message,
     };
-    let values =
-        values(secret).map_err(|wrong| wrong.into_iter().map(refused).collect::<Vec<_>>())?;
+    let values = secret
+        .values()
+        .map_err(|wrong| wrong.into_iter().map(refused).collect::<Vec<_>>())?;
     match users_of(&values) {
         Ok(users) => Ok(Some(users)),
         Err(wrong) => Err(wrong.into_iter().map(refused).collect()),
-    }
-}
-
-/// The values of a Secret in a file, decoded; as in Kubernetes, `stringData` wins.
-pub(crate) fn values(secret: &Secret) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
-    let mut values = BTreeMap::new();
-    let mut wrong = Vec::new();
-    for (key, text) in &secret.data {
-        match base64::decode(text) {
-            Ok(value) => {
-                values.insert(key.clone(), value);
-            }
-            Err(error) => wrong.push(format!("data.{key} {error}")),
-        }
-    }
-    for (key, text) in &secret.string_data {
-        values.insert(key.clone(), text.clone().into_bytes());
-    }
-    if wrong.is_empty() {
-        Ok(values)
-    } else {
-        Err(wrong)
     }
 }
 
