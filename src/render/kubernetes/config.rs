@@ -76,9 +76,10 @@ pub(super) fn digest(files: &[File]) -> String {
         }
     }
     let digest = context.finish();
-    digest.as_ref()[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
+    let bytes = digest.as_ref()[..16].iter();
+    bytes
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
 }
 

@@ -61,6 +61,8 @@ pub(crate) const SIDE_LABEL: &str = "tandem.dev/side";
 pub(crate) const ROLE_LABEL: &str = "tandem.dev/role";
 /// Annotation of the pods: a digest of the files they were started with.
 pub(crate) const CONFIG_ANNOTATION: &str = "tandem.dev/config";
+/// What a broker listens on for clients: its pod has one address, which nobody knows before it runs.
+const EVERYWHERE: &str = "0.0.0.0";
 /// Where the claim is mounted.
 const DATA: &str = "/data";
 
@@ -273,7 +275,7 @@ impl Rendering<'_> {
 /// that a broker can listen there before the cluster's name service knows it.
 impl Placement for Rendering<'_> {
     fn listen_host(&self) -> &str {
-        "0.0.0.0"
+        EVERYWHERE
     }
 
     fn host(&self, side: Side) -> String {

@@ -305,11 +305,11 @@ fn pods(it: &Rendering<'_>) -> LabelSelector {
     }
 }
 
-fn runtime_default() -> Option<SeccompProfile> {
-    Some(SeccompProfile {
+fn runtime_default() -> SeccompProfile {
+    SeccompProfile {
         type_: "RuntimeDefault".to_owned(),
         localhost_profile: None,
-    })
+    }
 }
 
 fn pod_security() -> PodSecurityContext {
@@ -320,7 +320,7 @@ fn pod_security() -> PodSecurityContext {
         fs_group: Some(USER),
         // A store of many segments must not be walked through at every start.
         fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-        seccomp_profile: runtime_default(),
+        seccomp_profile: Some(runtime_default()),
         ..PodSecurityContext::default()
     }
 }
@@ -335,7 +335,7 @@ fn container_security() -> SecurityContext {
         privileged: Some(false),
         read_only_root_filesystem: Some(true),
         run_as_non_root: Some(true),
-        seccomp_profile: runtime_default(),
+        seccomp_profile: Some(runtime_default()),
         ..SecurityContext::default()
     }
 }
