@@ -1,6 +1,7 @@
 //! From a positioned tree to typed values, with messages that name place, field and remedy.
 //!
-//! A null is an absent field, as in Kubernetes.
+//! A null is an absent field, as in Kubernetes. Whether a field that the type does not have is refused is for the reader
+//! to say, not for the type: what a user writes is read strictly, what Kubernetes hands out leniently.
 
 use std::fmt::{self, Display};
 
@@ -15,9 +16,32 @@ use super::yaml::{Key, Node, Value};
 /// Longest wrong value that is repeated in a message.
 const MAX_SHOWN_CHARS: usize = 64;
 
-/// Reads a typed value out of a tree.
+/// Reads a typed value out of a tree; a field that the type does not have is refused, at any depth.
 pub(crate) fn decode<T: DeserializeOwned>(node: &Node) -> Result<T, Violation> {
-    T::deserialize(node).map_err(|error| error.or_at(node.at).into_violation())
+    read(node, Unknown::Refused)
+}
+
+/// The same, for objects of which only a part is looked at.
+pub(crate) fn decode_part<T: DeserializeOwned>(node: &Node) -> Result<T, Violation> {
+    read(node, Unknown::Skipped)
+}
+
+fn read<T: DeserializeOwned>(node: &Node, unknown: Unknown) -> Result<T, Violation> {
+    T::deserialize(Reader { node, unknown }).map_err(|error| error.or_at(node.at).into_violation())
+}
+
+/// What becomes of a field that the type does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unknown {
+    Refused,
+    Skipped,
+}
+
+/// A place in the tree that is read.
+#[derive(Clone, Copy)]
+struct Reader<'a> {
+    node: &'a Node,
+    unknown: Unknown,
 }
 
 /// Why a tree is not of the wanted type.
@@ -212,11 +236,18 @@ fn edits(left: &[char], right: &[char]) -> usize {
     row[right.len()]
 }
 
-impl<'de> Deserializer<'de> for &Node {
-    type Error = DecodeError;
+impl<'a> Reader<'a> {
+    fn at(self, node: &'a Node) -> Self {
+        Self { node, ..self }
+    }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match &self.value {
+    /// Visits this value; `fields` are those that a map may have, if it may not have any.
+    fn visit<'de, V: Visitor<'de>>(
+        self,
+        fields: Option<&'static [&'static str]>,
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        match &self.node.value {
             Value::Null => visitor.visit_unit(),
             Value::Bool(value) => visitor.visit_bool(*value),
             Value::Unsigned(value) => visitor.visit_u64(*value),
@@ -224,22 +255,42 @@ impl<'de> Deserializer<'de> for &Node {
             Value::Float(value) => visitor.visit_f64(*value),
             Value::Text(text) => visitor.visit_str(text),
             Value::List(items) => visitor.visit_seq(Items {
-                items: items.iter(),
+                reader: self,
+                rest: items.iter(),
                 index: 0,
             }),
             Value::Map(entries) => {
                 let entries = entries.iter().filter(|(_, node)| node.value != Value::Null);
                 visitor.visit_map(Entries {
-                    entries,
+                    reader: self,
+                    fields: fields.filter(|_| self.unknown == Unknown::Refused),
+                    rest: entries,
                     pending: None,
                 })
             }
         }
-        .map_err(|error| error.or_at(self.at))
+        .map_err(|error| error.or_at(self.node.at))
+    }
+}
+
+impl<'de> Deserializer<'de> for Reader<'_> {
+    type Error = DecodeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        self.visit(None, visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, DecodeError> {
+        self.visit(Some(fields), visitor)
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        match self.value {
+        match self.node.value {
             Value::Null => visitor.visit_none(),
             Value::Bool(_)
             | Value::Unsigned(_)
@@ -257,7 +308,7 @@ impl<'de> Deserializer<'de> for &Node {
         _variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
-        let Value::Text(text) = &self.value else {
+        let Value::Text(text) = &self.node.value else {
             return self.deserialize_any(visitor);
         };
         visitor.visit_enum(text.as_str().into_deserializer())
@@ -273,12 +324,13 @@ impl<'de> Deserializer<'de> for &Node {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 
 struct Items<'a> {
-    items: std::slice::Iter<'a, Node>,
+    reader: Reader<'a>,
+    rest: std::slice::Iter<'a, Node>,
     index: usize,
 }
 
@@ -289,19 +341,22 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, DecodeError> {
-        let Some(node) = self.items.next() else {
+        let Some(node) = self.rest.next() else {
             return Ok(None);
         };
         let index = self.index;
         self.index += 1;
-        seed.deserialize(node)
+        seed.deserialize(self.reader.at(node))
             .map(Some)
             .map_err(|error| error.or_at(node.at).inside(format!("[{index}]")))
     }
 }
 
 struct Entries<'a, I> {
-    entries: I,
+    reader: Reader<'a>,
+    /// The fields that there may be; `None` for any.
+    fields: Option<&'static [&'static str]>,
+    rest: I,
     pending: Option<&'a (Key, Node)>,
 }
 
@@ -312,10 +367,16 @@ impl<'a, 'de, I: Iterator<Item = &'a (Key, Node)>> MapAccess<'de> for Entries<'a
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, DecodeError> {
-        self.pending = self.entries.next();
+        self.pending = self.rest.next();
         let Some((key, _)) = self.pending else {
             return Ok(None);
         };
+        if let Some(fields) = self.fields
+            && !fields.contains(&key.name.as_str())
+        {
+            let unknown: DecodeError = de::Error::unknown_field(&key.name, fields);
+            return Err(unknown.or_at(key.at).inside(key.name.clone()));
+        }
         let name: de::value::StrDeserializer<'_, DecodeError> =
             key.name.as_str().into_deserializer();
         seed.deserialize(name)
@@ -332,7 +393,7 @@ impl<'a, 'de, I: Iterator<Item = &'a (Key, Node)>> MapAccess<'de> for Entries<'a
                 "a value was asked for before its key".to_owned(),
             ));
         };
-        seed.deserialize(node)
+        seed.deserialize(self.reader.at(node))
             .map_err(|error| error.or_at(node.at).inside(key.name.clone()))
     }
 }

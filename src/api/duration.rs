@@ -1,9 +1,11 @@
 //! Durations as Go and Kubernetes write them: `250ms`, `1.5s`, `1h30m`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// A longer duration than a year is a mistyped unit.
@@ -45,6 +47,20 @@ impl GoDuration {
     pub(crate) fn as_millis(self) -> u64 {
         let millis = self.0.as_nanos().div_ceil(1_000_000);
         u64::try_from(millis).unwrap_or(u64::MAX)
+    }
+}
+
+impl JsonSchema for GoDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "maxLength": 32,
+            "pattern": r"^(0|(([0-9]+(\.[0-9]*)?|\.[0-9]+)(h|m|s|ms|us|µs|ns))+)$",
+        })
     }
 }
 

@@ -5,12 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 
-use super::decode::{decode, is_near};
+use super::base64;
+use super::decode::{decode, decode_part, is_near};
+use super::spec::BrokerPairSpec;
+use super::status::BrokerPairStatus;
 use super::violation::{Position, Violation, Violations};
 use super::yaml::{self, MAX_MANIFEST_BYTES, Node};
-use super::{API_VERSION, BrokerPair, KIND, Metadata};
+use super::{API_VERSION, BrokerPair, KIND};
 
 /// What a user's file holds.
 #[derive(Debug)]
@@ -26,6 +30,36 @@ pub(crate) struct Manifest {
     tree: Node,
 }
 
+/// A pair as a file has it: kube's type leaves version and kind to its client.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PairObject {
+    #[serde(rename = "apiVersion")]
+    _api_version: String,
+    #[serde(rename = "kind")]
+    _kind: String,
+    metadata: ObjectMeta,
+    spec: BrokerPairSpec,
+    #[serde(default)]
+    status: Option<BrokerPairStatus>,
+}
+
+impl From<PairObject> for BrokerPair {
+    fn from(object: PairObject) -> Self {
+        Self {
+            metadata: object.metadata,
+            spec: object.spec,
+            status: object.status,
+        }
+    }
+}
+
+/// The part of a Secret's metadata that is looked at.
+#[derive(Clone, Debug, Deserialize)]
+struct Metadata {
+    name: String,
+}
+
 /// A Secret as users write it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,13 +67,37 @@ pub(crate) struct Secret {
     metadata: Metadata,
     /// Plain values.
     #[serde(default)]
-    pub(crate) string_data: BTreeMap<String, String>,
+    string_data: BTreeMap<String, String>,
     /// Values in base64.
     #[serde(default)]
-    pub(crate) data: BTreeMap<String, String>,
+    data: BTreeMap<String, String>,
     /// Where it is written.
     #[serde(skip)]
     pub(crate) at: Option<Position>,
+}
+
+impl Secret {
+    /// Its values, decoded; as in Kubernetes, `stringData` wins. Or everything that is no base64.
+    pub(crate) fn values(&self) -> Result<BTreeMap<String, Vec<u8>>, Vec<String>> {
+        let mut values = BTreeMap::new();
+        let mut wrong = Vec::new();
+        for (key, text) in &self.data {
+            match base64::decode(text) {
+                Ok(value) => {
+                    values.insert(key.clone(), value);
+                }
+                Err(error) => wrong.push(format!("data.{key} {error}")),
+            }
+        }
+        for (key, text) in &self.string_data {
+            values.insert(key.clone(), text.clone().into_bytes());
+        }
+        if wrong.is_empty() {
+            Ok(values)
+        } else {
+            Err(wrong)
+        }
+    }
 }
 
 impl Manifest {
@@ -54,6 +112,11 @@ impl Manifest {
     /// Where a field of the pair is written, or its nearest parent.
     pub(crate) fn position_of(&self, path: &str) -> Position {
         self.tree.position_of(path)
+    }
+
+    /// Whether a field of the pair such as `spec.storage.size` is written in the file.
+    pub(crate) fn writes(&self, path: &str) -> bool {
+        self.tree.find(path).is_some()
     }
 }
 
@@ -83,15 +146,16 @@ fn parse(file: &str, text: &str) -> Result<Manifest, Violation> {
                         message: format!(
                             "a second {KIND}; {:?} on line {} is the first, and a file has one: \
                              put each pair into a file of its own",
-                            first.metadata.name, tree.at.line
+                            first.metadata.name.as_deref().unwrap_or_default(),
+                            tree.at.line
                         ),
                     });
                 }
                 check_version(&node)?;
-                pair = Some((decode(&node)?, node));
+                pair = Some((decode::<PairObject>(&node)?.into(), node));
             }
             Some("Secret") => {
-                let mut secret: Secret = decode(&node)?;
+                let mut secret: Secret = decode_part(&node)?;
                 secret.at = Some(node.at);
                 secrets.insert(secret.metadata.name.clone(), secret);
             }

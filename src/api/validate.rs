@@ -2,17 +2,22 @@
 //!
 //! All violations are told at once, in the order of the file.
 
+mod clients;
 #[cfg(test)]
 mod tests;
 mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
-
+use super::BrokerPair;
 use super::manifest::Manifest;
+use super::quantity::Quantity;
 use super::spec::{
-    Acceptor, Address, AddressSetting, FailbackPolicy, HaMode, HighAvailability, LockPolicy, Queue,
+    Acceptor, Address, AddressSetting, BrokerPairSpec, FailbackPolicy, HaMode, HighAvailability,
+    ImagePullPolicy, LockPolicy, ObjectName, PodTemplate, Resources, SidePlacement, Storage,
+    UpdatePolicy, Updates,
 };
 use super::violation::{Violation, Violations};
+use crate::by_side::BySide;
+pub(crate) use users::Users;
 
 /// A pod is called `NAME-primary-0`, and its labels carry a hash behind that; both end at 63.
 const MAX_NAME_CHARS: usize = 45;
@@ -24,10 +29,10 @@ const MIN_MISSED_HEARTBEATS: u64 = 4;
 const MAX_TIMEOUT_MS: u64 = 600_000;
 /// A failback that waits longer than a day is meant to be Manual.
 const MAX_FAILBACK_WAIT_MS: u64 = 86_400_000;
-/// Ports are opened one by one at every takeover.
-const MAX_ACCEPTORS: usize = 16;
-/// Names are indexed and repeated in every message's routing.
-const MAX_BROKER_NAME_CHARS: usize = 255;
+/// Label and environment names that are not the user's.
+const OWN_LABELS: [&str; 2] = ["tandem.dev/", "app.kubernetes.io/"];
+/// The same for environment variables.
+const OWN_VARIABLES: &str = "TANDEM_";
 
 /// A pair without contradictions. Only [`validate`] makes one.
 #[derive(Clone, Debug)]
@@ -59,33 +64,110 @@ pub(crate) struct ValidatedPair {
     /// Whether clients without a user are let in.
     pub(crate) allow_anonymous: bool,
     /// Users and their passwords; `None`: one is generated.
-    pub(crate) users: Option<BTreeMap<String, String>>,
+    pub(crate) users: Option<Users>,
     /// Whether policy leaves the pair alone.
     pub(crate) paused: bool,
+    /// What only a cluster looks at.
+    pub(crate) cluster: ClusterSettings,
     /// Fields and objects of the file that mean nothing on one machine.
     pub(crate) meaningless_locally: Vec<String>,
 }
 
-/// Checks everything that the types alone do not.
+/// What of a pair only a cluster looks at.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterSettings {
+    /// Where the data lives.
+    pub(crate) storage: Storage,
+    /// Image of the brokers; absent: the operator's own.
+    pub(crate) image: Option<String>,
+    /// When it is pulled; absent: as Kubernetes does for its tag.
+    pub(crate) image_pull_policy: Option<ImagePullPolicy>,
+    /// Secrets to pull it with.
+    pub(crate) image_pull_secrets: Vec<ObjectName>,
+    /// Resources of each broker.
+    pub(crate) resources: Resources,
+    /// What both pods have beyond what the pair needs.
+    pub(crate) template: PodTemplate,
+    /// Where each side runs.
+    pub(crate) placement: BySide<SidePlacement>,
+    /// Who restarts the brokers for a change.
+    #[expect(dead_code, reason = "for the operator, which restarts brokers")]
+    pub(crate) updates: UpdatePolicy,
+    /// Whether both brokers are to be down.
+    pub(crate) stopped: bool,
+}
+
+/// Checks a user's file: everything that the types alone do not, and the users' Secret in it.
 pub(crate) fn validate(manifest: &Manifest) -> Result<ValidatedPair, Violations> {
+    let (users, users_wrong) = match users::of_manifest(manifest) {
+        Ok(users) => (users, Vec::new()),
+        Err(wrong) => (None, wrong),
+    };
+    let mut list = users_wrong;
+    match validate_pair(&manifest.pair, users) {
+        Ok(pair) if list.is_empty() => {
+            return Ok(ValidatedPair {
+                meaningless_locally: meaningless_locally(manifest),
+                ..pair
+            });
+        }
+        Ok(_) => {}
+        Err(wrong) => list.extend(wrong),
+    }
+    for violation in &mut list {
+        violation.at = violation
+            .at
+            .or_else(|| Some(manifest.position_of(&violation.path)));
+    }
+    list.sort_by_key(|violation| violation.at);
+    Err(Violations {
+        file: manifest.file.clone(),
+        list,
+    })
+}
+
+/// Checks a pair wherever it comes from; `users` are those of its Secret, if it names one.
+pub(crate) fn validate_pair(
+    pair: &BrokerPair,
+    users: Option<Users>,
+) -> Result<ValidatedPair, Vec<Violation>> {
+    let name = pair.metadata.name.as_deref().unwrap_or_default();
     let mut checks = Checks {
-        manifest,
         violations: Vec::new(),
     };
-    let spec = &manifest.pair.spec;
-    checks.name();
-    checks.high_availability(&spec.ha);
-    checks.acceptors(&spec.acceptors);
-    checks.addresses(&spec.addresses);
-    checks.address_settings(&spec.address_settings);
-    let users = checks.users(&spec.security);
+    // Without `..`, so that a new field cannot be forgotten here.
+    let BrokerPairSpec {
+        ha,
+        storage,
+        acceptors,
+        addresses,
+        address_settings,
+        security,
+        paused,
+        stopped,
+        updates: Updates { policy: updates },
+        image,
+        image_pull_policy,
+        image_pull_secrets,
+        resources,
+        template,
+        primary,
+        backup,
+    } = pair.spec.clone();
+    let placement = BySide {
+        primary: primary.unwrap_or_default(),
+        backup: backup.unwrap_or_default(),
+    };
+    let template = template.unwrap_or_default();
+    checks.name(name);
+    checks.high_availability(&ha);
+    checks.storage(ha.mode, &storage, &placement);
+    checks.acceptors(&acceptors);
+    checks.addresses(&addresses);
+    checks.address_settings(&address_settings);
+    checks.template(&template);
     if !checks.violations.is_empty() {
-        let mut list = checks.violations;
-        list.sort_by_key(|violation| violation.at);
-        return Err(Violations {
-            file: manifest.file.clone(),
-            list,
-        });
+        return Err(checks.violations);
     }
     let HighAvailability {
         mode,
@@ -93,51 +175,61 @@ pub(crate) fn validate(manifest: &Manifest) -> Result<ValidatedPair, Violations>
         lock,
         detection,
         failback,
-    } = &spec.ha;
+    } = ha;
     Ok(ValidatedPair {
-        name: manifest.pair.metadata.name.clone(),
-        mode: *mode,
-        failover_on_shutdown: *failover_on_shutdown,
-        lock: *lock,
+        name: name.to_owned(),
+        mode,
+        failover_on_shutdown,
+        lock,
         heartbeat_ms: detection.heartbeat.as_millis(),
         timeout_ms: detection.timeout.as_millis(),
         failback_policy: failback.policy,
         failback_delay_ms: failback.delay.as_millis(),
         failback_min_stable_ms: failback.min_stable.as_millis(),
-        acceptors: spec.acceptors.clone(),
-        addresses: spec.addresses.clone(),
-        address_settings: spec.address_settings.clone(),
-        allow_anonymous: spec.security.allow_anonymous,
+        acceptors,
+        addresses,
+        address_settings,
+        allow_anonymous: security.allow_anonymous,
         users,
-        paused: spec.paused,
-        meaningless_locally: meaningless_locally(manifest),
+        paused,
+        cluster: ClusterSettings {
+            storage,
+            image,
+            image_pull_policy,
+            image_pull_secrets,
+            resources: resources.unwrap_or_default(),
+            template,
+            placement,
+            updates,
+            stopped,
+        },
+        meaningless_locally: Vec::new(),
     })
 }
 
-struct Checks<'a> {
-    manifest: &'a Manifest,
+struct Checks {
     violations: Vec<Violation>,
 }
 
-impl Checks<'_> {
+impl Checks {
     fn refuse(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        let path = path.into();
-        let at = Some(self.manifest.position_of(&path));
         self.violations.push(Violation {
-            at,
-            path,
+            at: None,
+            path: path.into(),
             message: message.into(),
         });
     }
 
-    fn name(&mut self) {
-        let name = &self.manifest.pair.metadata.name;
-        if !is_dns_label(name) {
+    /// The pair's Service is called like it, so the rules are those of Services: a letter first.
+    fn name(&mut self, name: &str) {
+        if name.is_empty() {
+            self.refuse("metadata", "name is missing");
+        } else if !is_dns_label(name) || !name.starts_with(|c: char| c.is_ascii_lowercase()) {
             self.refuse(
                 "metadata.name",
                 format!(
-                    "{name:?} is not a name: use lower-case letters, digits and -, and begin \
-                     and end with a letter or digit"
+                    "{name:?} is not a name: use lower-case letters, digits and -, begin with a letter and end with a \
+                     letter or digit"
                 ),
             );
         } else if name.len() > MAX_NAME_CHARS {
@@ -196,186 +288,65 @@ impl Checks<'_> {
         }
     }
 
-    fn acceptors(&mut self, acceptors: &[Acceptor]) {
-        if acceptors.is_empty() {
+    fn storage(&mut self, mode: HaMode, storage: &Storage, placement: &BySide<SidePlacement>) {
+        let Storage {
+            size,
+            storage_class_name,
+            claim_name,
+            reclaim_policy: _,
+        } = storage;
+        if size.milli() < Quantity::literal("1Mi").milli() {
             self.refuse(
-                "spec.acceptors",
-                "is empty, so no client could connect: name one port",
-            );
-        } else if acceptors.len() > MAX_ACCEPTORS {
-            self.refuse(
-                "spec.acceptors",
-                format!("has more than {MAX_ACCEPTORS} entries"),
+                "spec.storage.size",
+                format!("{size} is too small for a journal: write for instance 10Gi"),
             );
         }
-        let mut names = BTreeSet::new();
-        let mut ports: BTreeMap<u16, usize> = BTreeMap::new();
-        for (index, acceptor) in acceptors.iter().enumerate() {
-            let path = format!("spec.acceptors[{index}]");
-            if !is_dns_label(&acceptor.name) {
-                self.refuse(
-                    format!("{path}.name"),
-                    format!(
-                        "{:?} is not a name: use lower-case letters, digits and -",
-                        acceptor.name
-                    ),
-                );
-            } else if !names.insert(acceptor.name.as_str()) {
-                self.refuse(
-                    format!("{path}.name"),
-                    format!("{:?} is there twice", acceptor.name),
-                );
-            }
-            if acceptor.port < 2 {
-                self.refuse(
-                    format!("{path}.port"),
-                    "must be from 2 to 65535, usually 61616",
-                );
-            } else if let Some(first) = ports.insert(acceptor.port, index) {
-                self.refuse(
-                    format!("{path}.port"),
-                    format!(
-                        "{} is the port of spec.acceptors[{first}] already",
-                        acceptor.port
-                    ),
-                );
-            }
-            if acceptor.protocols.is_empty() {
-                self.refuse(format!("{path}.protocols"), "is empty: write [CORE]");
-            }
-        }
-        let Some(first) = acceptors.first() else {
-            return;
-        };
-        if let Some(index) = first.port.checked_sub(1).and_then(|link| ports.get(&link)) {
+        if claim_name.is_some() && storage_class_name.is_some() {
             self.refuse(
-                format!("spec.acceptors[{index}].port"),
-                format!(
-                    "{} is where the two brokers talk (one below the first acceptor's port): \
-                     choose another",
-                    first.port - 1
-                ),
+                "spec.storage.storageClassName",
+                "a claim that exists (claimName) has its storage class already: leave this out",
             );
+        }
+        match mode {
+            HaMode::SharedStore => {
+                for (side, field) in [
+                    (&placement.primary, "spec.primary.claimName"),
+                    (&placement.backup, "spec.backup.claimName"),
+                ] {
+                    if side.claim_name.is_some() {
+                        let message = "a shared store has one claim: name it in spec.storage.claimName, not per side";
+                        self.refuse(field, message);
+                    }
+                }
+            }
+            HaMode::Replication if claim_name.is_some() => self.refuse(
+                "spec.storage.claimName",
+                "replication has one claim per side: name them in spec.primary.claimName and spec.backup.claimName",
+            ),
+            HaMode::Replication => {}
         }
     }
 
-    fn addresses(&mut self, addresses: &[Address]) {
-        let mut names = BTreeSet::new();
-        let mut queues = BTreeSet::new();
-        for (index, address) in addresses.iter().enumerate() {
-            let path = format!("spec.addresses[{index}]");
-            if self.broker_name(&format!("{path}.name"), &address.name)
-                && !names.insert(address.name.as_str())
-            {
-                self.refuse(
-                    format!("{path}.name"),
-                    format!("{:?} is there twice", address.name),
-                );
-            }
-            if address.anycast.is_none() && address.multicast.is_none() {
-                self.refuse(
-                    path.as_str(),
-                    "has neither anycast nor multicast: write `anycast: [{name: …}]` for a queue, \
-                     `multicast: []` for a topic",
-                );
-            }
-            for (kind, list) in [
-                ("anycast", &address.anycast),
-                ("multicast", &address.multicast),
-            ] {
-                for (index, queue) in list.iter().flatten().enumerate() {
-                    self.queue(&format!("{path}.{kind}[{index}]"), queue, &mut queues);
+    fn template(&mut self, template: &PodTemplate) {
+        for (field, names) in [
+            ("labels", template.labels.keys()),
+            ("annotations", template.annotations.keys()),
+        ] {
+            for name in names {
+                if OWN_LABELS.iter().any(|own| name.starts_with(own)) {
+                    self.refuse(
+                        format!("spec.template.{field}"),
+                        format!("{name:?} is set by Tandem itself: leave it out"),
+                    );
                 }
             }
         }
-    }
-
-    fn queue<'q>(&mut self, path: &str, queue: &'q Queue, seen: &mut BTreeSet<&'q str>) {
-        if self.broker_name(&format!("{path}.name"), &queue.name) && !seen.insert(&queue.name) {
-            self.refuse(
-                format!("{path}.name"),
-                format!(
-                    "queue {:?} is there twice; a queue belongs to one address",
-                    queue.name
-                ),
-            );
-        }
-        if queue
-            .max_consumers
-            .is_some_and(|max| max == 0 || i32::try_from(max).is_err())
-        {
-            self.refuse(
-                format!("{path}.maxConsumers"),
-                "must be from 1 to 2147483647; leave it out for no limit",
-            );
-        }
-        if queue
-            .filter
-            .as_ref()
-            .is_some_and(|filter| filter.trim().is_empty())
-        {
-            self.refuse(
-                format!("{path}.filter"),
-                "is empty; leave it out to take every message",
-            );
-        }
-    }
-
-    /// Whether a name can be an address or a queue.
-    fn broker_name(&mut self, path: &str, name: &str) -> bool {
-        let wrong = if name.is_empty() {
-            Some("is empty".to_owned())
-        } else if name.chars().count() > MAX_BROKER_NAME_CHARS {
-            Some(format!("has more than {MAX_BROKER_NAME_CHARS} characters"))
-        } else if let Some(bad) = name
-            .chars()
-            .find(|c| c.is_whitespace() || c.is_control() || "#*,:".contains(*c))
-        {
-            Some(format!(
-                "{name:?} contains {bad:?}, which names cannot have"
-            ))
-        } else if name.starts_with("activemq.") {
-            Some(format!(
-                "{name:?} begins with activemq., which the broker keeps for itself"
-            ))
-        } else {
-            None
-        };
-        let is_good = wrong.is_none();
-        if let Some(message) = wrong {
-            self.refuse(path, message);
-        }
-        is_good
-    }
-
-    fn address_settings(&mut self, settings: &[AddressSetting]) {
-        let mut patterns = BTreeSet::new();
-        for (index, setting) in settings.iter().enumerate() {
-            let path = format!("spec.addressSettings[{index}]");
-            if setting.pattern.trim().is_empty() {
+        for (index, variable) in template.env.iter().enumerate() {
+            if variable.name.starts_with(OWN_VARIABLES) {
+                let path = format!("spec.template.env[{index}].name");
                 self.refuse(
-                    format!("{path}.match"),
-                    "is empty; \"#\" matches every address",
-                );
-            } else if !patterns.insert(setting.pattern.as_str()) {
-                let message = format!("{:?} is there twice: join the two", setting.pattern);
-                self.refuse(format!("{path}.match"), message);
-            }
-            for (field, name) in [
-                ("deadLetterAddress", &setting.dead_letter_address),
-                ("expiryAddress", &setting.expiry_address),
-            ] {
-                if let Some(name) = name {
-                    self.broker_name(&format!("{path}.{field}"), name);
-                }
-            }
-            if setting
-                .max_delivery_attempts
-                .is_some_and(|max| max == 0 || max < -1)
-            {
-                self.refuse(
-                    format!("{path}.maxDeliveryAttempts"),
-                    "must be 1 or more, or -1 for no limit",
+                    path,
+                    format!("{:?} is set by Tandem itself: leave it out", variable.name),
                 );
             }
         }
@@ -395,27 +366,25 @@ fn meaningless_locally(manifest: &Manifest) -> Vec<String> {
     let spec = &manifest.pair.spec;
     let used_secret = spec.security.users_secret_name.as_deref();
     let fields = [
-        (
-            "metadata.namespace",
-            manifest.pair.metadata.namespace.is_some(),
-        ),
-        ("spec.storage.size", spec.storage.size.is_some()),
-        (
-            "spec.storage.storageClassName",
-            spec.storage.storage_class_name.is_some(),
-        ),
-        (
-            "spec.storage.reclaimPolicy",
-            spec.storage.reclaim_policy.is_some(),
-        ),
-        ("spec.image", spec.image.is_some()),
-        ("spec.imagePullSecrets", !spec.image_pull_secrets.is_empty()),
-        ("spec.resources", spec.resources.is_some()),
+        "metadata.namespace",
+        "spec.storage.size",
+        "spec.storage.storageClassName",
+        "spec.storage.claimName",
+        "spec.storage.reclaimPolicy",
+        "spec.stopped",
+        "spec.updates",
+        "spec.image",
+        "spec.imagePullPolicy",
+        "spec.imagePullSecrets",
+        "spec.resources",
+        "spec.template",
+        "spec.primary",
+        "spec.backup",
     ];
     let fields = fields
         .into_iter()
-        .filter(|(_, is_set)| *is_set)
-        .map(|(name, _)| name.to_owned());
+        .filter(|field| manifest.writes(field))
+        .map(str::to_owned);
     let unused = manifest
         .secrets
         .keys()

@@ -98,6 +98,14 @@ impl Node {
         }
     }
 
+    /// The value of a field such as `spec.storage.size`, if it is written and no null.
+    pub(crate) fn find(&self, path: &str) -> Option<&Self> {
+        let node = path
+            .split('.')
+            .try_fold(self, |node, segment| node.get(segment))?;
+        (node.value != Value::Null).then_some(node)
+    }
+
     /// The place of a field such as `spec.acceptors[1].port`, or of its nearest parent.
     pub(crate) fn position_of(&self, path: &str) -> Position {
         let mut node = self;

@@ -1,7 +1,9 @@
 //! The command line: what can be asked, and the exit status of each end.
 
 mod ask;
+mod crds;
 mod local;
+mod render;
 mod run;
 
 use std::process::ExitCode;
@@ -27,6 +29,14 @@ enum Command {
     /// Run a pair on this machine: no cluster needed.
     #[command(subcommand, after_help = EXIT_HELP)]
     Local(local::Local),
+    /// Print the custom resource definitions of this version, for `kubectl apply --server-side -f -`.
+    Crds,
+    /// Print every object that is applied for a pair, with no cluster.
+    ///
+    /// The passwords that the manifest does not give are made anew each time, unless the file has the Secret
+    /// NAME-credentials of an earlier run. What only a cluster knows is left out: owner references, and the first record in
+    /// the Lease, which the operator writes.
+    Render(render::Render),
 }
 
 /// How the program ends.
@@ -69,6 +79,8 @@ pub(crate) fn main() -> ExitCode {
     let Arguments { command } = Arguments::parse();
     let result = match command {
         Command::Local(command) => local::main(command),
+        Command::Crds => crds::main(),
+        Command::Render(command) => render::main(command),
     };
     let exit = result.unwrap_or_else(|Refusal { exit, text }| {
         anstream::eprintln!("error: {text}");

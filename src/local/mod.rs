@@ -28,5 +28,4 @@ pub(crate) mod state_dir;
 pub(crate) mod supervisor;
 pub(crate) mod time;
 pub(crate) mod tracker;
-pub(crate) mod url;
 pub(crate) mod view;

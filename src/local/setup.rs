@@ -12,7 +12,7 @@ use super::program::{self, ProgramError};
 use super::record::{PairRecord, RecordError};
 use super::state_dir::{StateDir, StateDirError, SupervisorLock};
 use super::supervisor::Plan;
-use super::url;
+
 use crate::api::manifest::Manifest;
 use crate::api::validate::{ValidatedPair, validate};
 use crate::api::violation::Violations;
@@ -20,7 +20,7 @@ use crate::api::yaml::MAX_MANIFEST_BYTES;
 use crate::by_side::{BySide, SIDES};
 use crate::policy::Rules;
 use crate::render::placement::{self, HOST, PlacementError};
-use crate::render::{self, LocalPlacement};
+use crate::render::{self, LocalPlacement, Placement, url};
 
 /// What a person types to make the primary active again.
 const BY_HAND: &str = "tandem local switchover primary";
@@ -158,7 +158,9 @@ pub(crate) fn prepare(options: &Options) -> Result<Prepared, SetupError> {
         name: pair.name.clone(),
         dir,
         program,
-        url: url::recommended(&placement.host, [ports.primary, ports.backup]),
+        url: url::recommended(
+            [ports.primary, ports.backup].map(|port| (placement.host.clone(), port)),
+        ),
         ports,
         http_ports: BySide::from_fn(|side| placement.http_port(side)),
         host: placement.host,

@@ -7,7 +7,7 @@ use broker_config::configuration::{
 };
 use pair::Side;
 
-use super::placement::{LocalPlacement, store};
+use super::placement::Placement;
 use super::{CLUSTER_USER, Credentials, ROLE};
 use crate::api::spec::{Acceptor, Address, AddressSetting, HaMode, Protocol, Queue};
 use crate::api::validate::ValidatedPair;
@@ -25,12 +25,12 @@ const EVERY: &str = "#";
 
 pub(super) fn configuration(
     pair: &ValidatedPair,
-    placement: &LocalPlacement,
+    placement: &dyn Placement,
     credentials: &Credentials,
     side: Side,
 ) -> Configuration {
     let mut configuration = Configuration::new(pair.name.clone());
-    configuration.directories = Directories::below(&store(pair.mode, side));
+    configuration.directories = Directories::below(&placement.store(pair.mode, side));
     let acceptors = pair.acceptors.iter();
     configuration.acceptors = acceptors
         .map(|from| acceptor(from, placement, side))
@@ -50,9 +50,9 @@ pub(super) fn configuration(
     configuration
 }
 
-fn acceptor(from: &Acceptor, placement: &LocalPlacement, side: Side) -> xml::Acceptor {
+fn acceptor(from: &Acceptor, placement: &dyn Placement, side: Side) -> xml::Acceptor {
     let port = placement.port(side, from.port);
-    let mut acceptor = xml::Acceptor::new(from.name.clone(), placement.host.clone(), port);
+    let mut acceptor = xml::Acceptor::new(from.name.clone(), placement.listen_host(), port);
     let protocols = from.protocols.iter();
     acceptor.protocols = protocols
         .map(|protocol| match protocol {
@@ -63,18 +63,14 @@ fn acceptor(from: &Acceptor, placement: &LocalPlacement, side: Side) -> xml::Acc
 }
 
 /// This side's and the other's, at the first acceptor's port.
-fn connectors(pair: &ValidatedPair, placement: &LocalPlacement, side: Side) -> Vec<Connector> {
+fn connectors(pair: &ValidatedPair, placement: &dyn Placement, side: Side) -> Vec<Connector> {
     let Some(first) = pair.acceptors.first() else {
         return Vec::new();
     };
     [(SELF, side), (PEER, side.other())]
         .into_iter()
         .map(|(name, side)| {
-            Connector::new(
-                name,
-                placement.host.clone(),
-                placement.port(side, first.port),
-            )
+            Connector::new(name, placement.host(side), placement.port(side, first.port))
         })
         .collect()
 }

@@ -4,20 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use broker_config::login_config::{Guest, LoginConfig};
 use broker_config::password::{SALT_BYTES, StoredPassword};
-use broker_config::tandem_properties::{self, Arbiter, Failback, TandemProperties};
+use broker_config::tandem_properties::{self, Failback, TandemProperties};
 use broker_config::users::{Roles, Users};
 
 use super::ROLE;
-use super::placement::ARBITER;
+use super::placement::Placement;
 use crate::api::spec::LockPolicy;
 use crate::api::validate::ValidatedPair;
 
 /// Name of the identity of clients without a user.
 const GUEST: &str = "anonymous";
 
-pub(super) fn properties(pair: &ValidatedPair) -> TandemProperties {
+pub(super) fn properties(pair: &ValidatedPair, placement: &dyn Placement) -> TandemProperties {
     TandemProperties {
-        arbiter: Some(Arbiter::Directory(ARBITER.to_owned())),
+        arbiter: Some(placement.arbiter()),
         failback: Some(Failback::Managed),
         lock: Some(match pair.lock {
             LockPolicy::Record => tandem_properties::LockPolicy::Record,

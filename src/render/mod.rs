@@ -1,4 +1,4 @@
-//! From a validated pair to everything its two brokers are started with.
+//! From a validated pair to everything its two brokers are started with, on one machine or as Kubernetes objects.
 //!
 //! Pure: the same arguments give the same bytes. It never touches a file, and it never looks into
 //! what the user wrote: only the validated pair comes in.
@@ -8,9 +8,11 @@
 
 mod broker_xml;
 mod companions;
+pub(crate) mod kubernetes;
 pub(crate) mod placement;
 #[cfg(test)]
 mod tests;
+pub(crate) mod url;
 
 use broker_config::bootstrap_xml::{Bootstrap, HttpBinding};
 use broker_config::broker_xml::write as broker_xml_text;
@@ -21,7 +23,7 @@ use broker_config::users::{Roles, Users};
 use pair::Side;
 
 use crate::api::validate::ValidatedPair;
-pub(crate) use placement::LocalPlacement;
+pub(crate) use placement::{LocalPlacement, Placement};
 
 /// Names and passwords that the pair has whatever the user wrote; made once, kept with the data.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,7 +60,7 @@ pub(crate) struct RenderedSide {
 /// `salt` gives the salt of a user's password; the same salt gives the same file.
 pub(crate) fn render(
     pair: &ValidatedPair,
-    placement: &LocalPlacement,
+    placement: &dyn Placement,
     credentials: &Credentials,
     side: Side,
     salt: &dyn Fn(&str) -> [u8; broker_config::password::SALT_BYTES],
@@ -66,7 +68,7 @@ pub(crate) fn render(
     let users = users(pair, credentials);
     RenderedSide {
         configuration: broker_xml::configuration(pair, placement, credentials, side),
-        properties: companions::properties(pair),
+        properties: companions::properties(pair, placement),
         users: companions::users(&users, salt),
         roles: companions::roles(&users),
         login: companions::login(pair),
@@ -84,7 +86,7 @@ pub(crate) struct RenderedFile {
 
 impl RenderedSide {
     /// The files of this side's instance.
-    pub(crate) fn files(&self, placement: &LocalPlacement, side: Side) -> Vec<RenderedFile> {
+    pub(crate) fn files(&self, placement: &dyn Placement, side: Side) -> Vec<RenderedFile> {
         let Self {
             configuration,
             properties,
@@ -93,7 +95,7 @@ impl RenderedSide {
             login,
         } = self;
         let http = HttpBinding {
-            host: placement.host.clone(),
+            host: placement.listen_host().to_owned(),
             port: placement.http_port(side),
         };
         let file = |path, content| RenderedFile { path, content };

@@ -1,5 +1,6 @@
-//! Where a pair lives on one machine: its ports, and its folders relative to each instance.
+//! Where a pair lives: hosts, ports, the store and the pair record, as its files name them.
 
+use broker_config::tandem_properties::Arbiter;
 use pair::Side;
 
 use crate::api::spec::HaMode;
@@ -16,11 +17,49 @@ const STORE: &str = "../store";
 /// The pair record, as seen from either instance.
 pub(crate) const ARBITER: &str = "../store/pair";
 
-/// The data of a side, as seen from its instance: one store for both, or one for each.
-pub(crate) fn store(mode: HaMode, side: Side) -> String {
-    match mode {
-        HaMode::SharedStore => STORE.to_owned(),
-        HaMode::Replication => format!("{STORE}/{side}"),
+/// Where both sides of a pair are.
+pub(crate) trait Placement {
+    /// The address that ports listen on.
+    fn listen_host(&self) -> &str;
+    /// The host by which clients and the other side reach a side.
+    fn host(&self, side: Side) -> String;
+    /// A port of the manifest as this side opens it.
+    fn port(&self, side: Side, of_manifest: u16) -> u16;
+    /// The folder of the data, relative to each instance or absolute.
+    fn store(&self, mode: HaMode, side: Side) -> String;
+    /// Where the pair record lives.
+    fn arbiter(&self) -> Arbiter;
+
+    /// The HTTP port of a side.
+    fn http_port(&self, side: Side) -> u16 {
+        self.port(side, HTTP_PORT)
+    }
+}
+
+impl Placement for LocalPlacement {
+    fn listen_host(&self) -> &str {
+        &self.host
+    }
+
+    fn host(&self, _: Side) -> String {
+        self.host.clone()
+    }
+
+    /// Only sums that [`Self::check`] accepted.
+    fn port(&self, side: Side, of_manifest: u16) -> u16 {
+        of_manifest.saturating_add(self.offset(side))
+    }
+
+    /// One store for both, or one for each.
+    fn store(&self, mode: HaMode, side: Side) -> String {
+        match mode {
+            HaMode::SharedStore => STORE.to_owned(),
+            HaMode::Replication => format!("{STORE}/{side}"),
+        }
+    }
+
+    fn arbiter(&self) -> Arbiter {
+        Arbiter::Directory(ARBITER.to_owned())
     }
 }
 
@@ -78,16 +117,6 @@ pub(crate) enum PlacementError {
 }
 
 impl LocalPlacement {
-    /// A port of the manifest as this side opens it. Only sums that [`Self::check`] accepted.
-    pub(crate) fn port(&self, side: Side, of_manifest: u16) -> u16 {
-        of_manifest.saturating_add(self.offset(side))
-    }
-
-    /// The HTTP port of a side.
-    pub(crate) fn http_port(&self, side: Side) -> u16 {
-        self.port(side, HTTP_PORT)
-    }
-
     fn offset(&self, side: Side) -> u16 {
         match side {
             Side::Primary => self.port_offset,

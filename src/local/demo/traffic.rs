@@ -21,7 +21,7 @@ use crate::api::validate::ValidatedPair;
 use crate::local::credentials::{hex, random};
 use crate::local::supervisor;
 use crate::local::time::now;
-use crate::local::url;
+use crate::render::url;
 
 /// The message's number.
 const NUMBER: &str = "demoNumber";

@@ -12,17 +12,16 @@ pub(crate) const CONNECT_TIMEOUT_MS: u64 = 2_000;
 /// Pause between two rounds over both brokers.
 pub(crate) const RETRY_INTERVAL_MS: u64 = 100;
 
-/// The URL for a pair whose brokers listen on these ports.
-pub(crate) fn recommended(host: &str, ports: [u16; 2]) -> String {
-    let [primary, backup] = ports;
+/// The URL for a pair whose brokers, the primary first, are reached at these hosts and ports.
+pub(crate) fn recommended(brokers: [(String, u16); 2]) -> String {
     // The connect timeout belongs to each connection, the rest to the connection factory.
-    let broker = |port| format!("tcp://{host}:{port}?connect-timeout-millis={CONNECT_TIMEOUT_MS}");
+    let [primary, backup] = brokers.map(|(host, port)| {
+        format!("tcp://{host}:{port}?connect-timeout-millis={CONNECT_TIMEOUT_MS}")
+    });
     format!(
-        "({},{})?ha=true&reconnectAttempts=-1&retryInterval={RETRY_INTERVAL_MS}\
+        "({primary},{backup})?ha=true&reconnectAttempts=-1&retryInterval={RETRY_INTERVAL_MS}\
          &connectionTTL={CONNECTION_TTL_MS}&clientFailureCheckPeriod={FAILURE_CHECK_PERIOD_MS}\
-         &callTimeout={CALL_TIMEOUT_MS}",
-        broker(primary),
-        broker(backup)
+         &callTimeout={CALL_TIMEOUT_MS}"
     )
 }
 
@@ -32,7 +31,7 @@ mod tests {
 
     #[test]
     fn the_url_names_both_brokers_and_bounds_every_wait() {
-        let url = recommended("127.0.0.1", [61616, 61716]);
+        let url = recommended([61616, 61716].map(|port| ("127.0.0.1".to_owned(), port)));
         let expected = "(tcp://127.0.0.1:61616?connect-timeout-millis=2000,\
                         tcp://127.0.0.1:61716?connect-timeout-millis=2000)?ha=true\
                         &reconnectAttempts=-1&retryInterval=100&connectionTTL=4000\
