@@ -1,7 +1,8 @@
 //! `tandem`: keeps a message broker available with exactly two brokers.
 //!
 //! ```text
-//!   cli ──▶ local (adapter: two processes) ──▶ policy, render (pure) ──▶ api (what users write)
+//!   cli ──┬─▶ local (adapter: two processes) ──┬─▶ policy, render (pure) ──▶ api (what users write)
+//!         └─▶ kubernetes (adapter: a cluster) ─┘
 //! ```
 //!
 //! Who is active is decided by the brokers' own protocol, never here: this program renders, starts,
@@ -10,6 +11,7 @@
 mod api;
 mod by_side;
 mod cli;
+mod kubernetes;
 mod local;
 mod policy;
 mod render;

@@ -15,6 +15,7 @@ mod discovery;
 mod faults;
 mod force;
 mod hostile;
+mod kubernetes_controller;
 mod kubernetes_lease;
 mod link;
 mod local_demo;

@@ -13,7 +13,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Transitions that `history` keeps.
-#[expect(dead_code, reason = "for the status on a cluster")]
 pub(crate) const MAX_HISTORY: usize = 20;
 
 /// How a pair stands, written by the operator alone.

@@ -17,7 +17,7 @@ use super::spec::{
 };
 use super::violation::{Violation, Violations};
 use crate::by_side::BySide;
-pub(crate) use users::Users;
+pub(crate) use users::{Users, users_of};
 
 /// A pod is called `NAME-primary-0`, and its labels carry a hash behind that; both end at 63.
 const MAX_NAME_CHARS: usize = 45;

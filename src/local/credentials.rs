@@ -66,6 +66,22 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         .collect()
 }
 
+/// A random UUID (version 4) as text: the identity of the pair's data.
+pub(crate) fn node_id() -> Result<String, CredentialsError> {
+    let mut bytes: [u8; 16] = random()?;
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex = hex(&bytes);
+    Ok(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
+}
+
 /// Reads the pair's passwords, or makes them.
 pub(crate) fn load_or_make(path: &Path) -> Result<Credentials, CredentialsError> {
     let failed = |action| {

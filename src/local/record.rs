@@ -8,10 +8,10 @@ use std::sync::Arc;
 use arbiter::{DirectoryArbiter, ForceOrder, Forced, Outcome, ReadError, Seen};
 use pair::{Incarnation, Mode, Record, Side, Wanted};
 
-use super::credentials::{self, CredentialsError};
+use super::credentials::{self, CredentialsError, node_id};
 use super::state_dir::StateDir;
 use super::time::now;
-use crate::policy::{ChangeSeen, Observed, RecordSeen, Timestamp};
+use crate::policy::{Observed, RecordSeen};
 
 /// How often a change is decided anew on a record that somebody else has just written. Brokers write a handful
 /// of times around a change of role and then nothing.
@@ -149,7 +149,7 @@ impl PairRecord {
     /// What the record says.
     pub(crate) fn look(&self) -> Observed<RecordSeen> {
         match self.arbiter.read() {
-            Ok(Some(found)) => Observed::Known(seen(&found.record)),
+            Ok(Some(found)) => Observed::Known(RecordSeen::of(&found.record)),
             Ok(None) => Observed::Absent,
             Err(error) => Observed::Unknown {
                 why: error.to_string(),
@@ -245,26 +245,6 @@ impl PairRecord {
     }
 }
 
-fn seen(record: &Record) -> RecordSeen {
-    RecordSeen {
-        epoch: record.epoch,
-        holder: record.holder.as_ref().map(|holder| holder.side),
-        in_sync: record.in_sync.clone(),
-        wanted: record
-            .wanted_now()
-            .map(|wanted| (wanted.to, wanted.id.clone())),
-        refused: record
-            .refused
-            .as_ref()
-            .map(|r| (r.id.clone(), r.reason.clone())),
-        last: record.last.as_ref().map(|last| ChangeSeen {
-            cause: last.cause.clone(),
-            at: Timestamp(last.at),
-            gap_ms: last.gap_ms,
-        }),
-    }
-}
-
 /// Whether a store was ever used.
 fn has_data(store: &Path) -> Result<bool, RecordError> {
     let path = store.join(JOURNAL);
@@ -277,22 +257,6 @@ fn has_data(store: &Path) -> Result<bool, RecordError> {
             source,
         }),
     }
-}
-
-/// A random UUID (version 4) as text: the identity of the pair's data.
-fn node_id() -> Result<String, CredentialsError> {
-    let mut bytes: [u8; 16] = credentials::random()?;
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = credentials::hex(&bytes);
-    Ok(format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    ))
 }
 
 #[cfg(test)]

@@ -3,15 +3,15 @@
 //! It must have been a settled standby for `minStable` without interruption, in the same process
 //! and the same epoch, and `delay` must have passed since the backup took over. Trouble of late makes
 //! that longer (`damping`). A person's switchover to the backup is not undone: as long as the record
-//! names it as the last change, only a person fails back.
+//! names it as the last change, only a person fails back. A move that an update made is no person's wish.
 //!
 //! A refused request is made again, under a new name, after a wait that doubles: whether a refusal
 //! will last nobody can tell, and a passing one must not end the failback of a whole epoch.
 
 use pair::{Cause, Side};
 
-use super::damping;
 use super::{Action, Decision, Observation, Observed, Reason, RecordSeen, Role, Rules, Timestamp};
+use super::{damping, rollout};
 use crate::api::spec::FailbackPolicy;
 
 /// First wait after a refusal; doubles each time.
@@ -123,7 +123,7 @@ pub(super) fn decide(rules: &Rules, seen: &Observation, now: Timestamp, decision
         return;
     }
     let last = record.last.as_ref();
-    if last.is_some_and(|last| last.cause == Cause::Switchover) {
+    if last.is_some_and(|last| last.cause == Cause::Switchover) && !rollout::moved_it(record) {
         decision.reasons.push(Reason::FailbackSuspended);
         return;
     }

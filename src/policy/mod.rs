@@ -10,7 +10,9 @@
 mod damping;
 mod failback;
 mod observation;
+pub(crate) mod pair_status;
 mod restart;
+pub(crate) mod rollout;
 mod status;
 pub(crate) mod switchover;
 
@@ -27,7 +29,7 @@ use crate::api::validate::ValidatedPair;
 use crate::by_side::BySide;
 
 pub(crate) use observation::{
-    Broker, ChangeSeen, Link, Observation, Observed, Process, RecordSeen, Role,
+    Broker, ChangeSeen, Link, Observation, Observed, Process, RecordSeen, Role, UPDATE_ASKED,
 };
 
 /// A moment in wall-clock milliseconds since 1970.

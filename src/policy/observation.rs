@@ -5,7 +5,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use pair::{Cause, Member, Side};
+use pair::{Cause, Member, Record, Side};
+use serde_json::Value;
 
 use super::Timestamp;
 use crate::by_side::BySide;
@@ -70,7 +71,7 @@ pub(crate) struct Broker {
     pub(crate) settled: bool,
     /// Epoch of the record it saw last.
     pub(crate) epoch: u64,
-    /// Its process; another one has been stable for no time at all.
+    /// A number of its process, which the next one has not; another one has been stable for no time at all.
     pub(crate) pid: u32,
     /// What the record names for it: this run of its process over a shared store, its store in replication.
     pub(crate) member: String,
@@ -104,6 +105,36 @@ pub(crate) struct RecordSeen {
     pub(crate) refused: Option<(String, String)>,
     /// The last change of the holder.
     pub(crate) last: Option<ChangeSeen>,
+    /// The epoch in which an update asked for a move of the role, if one ever did.
+    pub(crate) update_asked: Option<u64>,
+}
+
+/// The record's own key for [`RecordSeen::update_asked`], which brokers keep and do not know.
+pub(crate) const UPDATE_ASKED: &str = "update_asked";
+
+impl RecordSeen {
+    /// What policy sees of a record.
+    pub(crate) fn of(record: &Record) -> Self {
+        Self {
+            epoch: record.epoch,
+            holder: record.holder.as_ref().map(|holder| holder.side),
+            in_sync: record.in_sync.clone(),
+            wanted: record
+                .wanted_now()
+                .map(|wanted| (wanted.to, wanted.id.clone())),
+            refused: record
+                .refused
+                .as_ref()
+                .map(|refused| (refused.id.clone(), refused.reason.clone())),
+            last: record.last.as_ref().map(|last| ChangeSeen {
+                cause: last.cause.clone(),
+                at: Timestamp(last.at),
+                gap_ms: last.gap_ms,
+                by: last.by.clone(),
+            }),
+            update_asked: record.foreign.get(UPDATE_ASKED).and_then(Value::as_u64),
+        }
+    }
 }
 
 /// A change of the holder.
@@ -115,6 +146,8 @@ pub(crate) struct ChangeSeen {
     pub(crate) at: Timestamp,
     /// How long nobody served, once that is known.
     pub(crate) gap_ms: Option<u64>,
+    /// The person who forced it, as far as that is known.
+    pub(crate) by: Option<String>,
 }
 
 /// A broker's role.

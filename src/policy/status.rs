@@ -42,6 +42,14 @@ fn serving(seen: &Observation) -> Option<Side> {
     })
 }
 
+/// The side that serves by its own word, whatever the record says.
+fn says_it_serves(seen: &Observation) -> Option<Side> {
+    SIDES.into_iter().find(|side| {
+        let broker = seen.brokers[*side].known();
+        broker.is_some_and(|broker| matches!(broker.role, Role::Serving | Role::Holding))
+    })
+}
+
 /// What could not be asked, in words.
 fn unknown(seen: &Observation) -> Option<String> {
     if let Observed::Unknown { why } = &seen.record {
@@ -68,6 +76,10 @@ fn available(seen: &Observation) -> Condition {
             "Serving",
             format!("the {side} serves clients"),
         ),
+        (None, None) if says_it_serves(seen).is_some() && seen.record == Observed::Absent => {
+            let message = "a broker says that it serves, and the pair record is missing".to_owned();
+            condition(kind, Truth::Unknown, "NoRecord", message)
+        }
         (None, Some(why)) => {
             let message = format!("no broker is known to serve; {why}");
             condition(kind, Truth::Unknown, "NoAnswer", message)

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use pair::{Cause, Member, Side};
 
+use super::rollout::{PodState, Step};
 use super::switchover::Fate;
 use super::*;
 use crate::api::spec::FailbackPolicy;
@@ -70,6 +71,7 @@ impl Script {
                     self.switch(to.first().map(|side| side.parse().unwrap()));
                 }
                 ["messages"] => self.messages(),
+                ["update", stale @ ..] => self.update(stale),
                 ["wake"] => {
                     let decision = decide(&self.rules, &self.memory, &self.seen, self.now);
                     self.now = decision.wake_at.expect("something to wake for");
@@ -135,6 +137,7 @@ impl Script {
             cause: Cause::from((*cause).to_owned()),
             at: at.unwrap_or(self.now),
             gap_ms: fields.get("gap").map(|ms| ms.parse().unwrap()),
+            by: None,
         });
         let wanted = fields.get("wanted").map(|wanted| {
             let (to, id) = wanted.split_once('/').expect("SIDE/ID");
@@ -147,7 +150,23 @@ impl Script {
             wanted,
             refused,
             last,
+            update_asked: fields.get("update").map(|epoch| epoch.parse().unwrap()),
         });
+    }
+
+    /// What an update does next, with the pods of these sides stale.
+    fn update(&mut self, stale: &[&str]) {
+        let mut pods = BySide::default();
+        for side in stale {
+            pods[side.parse().unwrap()] = PodState::Stale;
+        }
+        let text = match rollout::step(&self.seen, pods) {
+            Step::Done => "is done".to_owned(),
+            Step::Replace(side) => format!("replaces the pod of the {side}"),
+            Step::Move { to, epoch, id } => format!("set wanted to={to} epoch={epoch} id={id}"),
+            Step::Wait(why) => format!("waits: {why}"),
+        };
+        writeln!(self.out, "    update {text}").unwrap();
     }
 
     /// A person asks for a switchover.
