@@ -17,6 +17,7 @@ mod force;
 mod hostile;
 mod kubernetes_controller;
 mod kubernetes_lease;
+mod kubernetes_rig;
 mod link;
 mod local_demo;
 mod pair;

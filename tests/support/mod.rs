@@ -4,6 +4,7 @@
 
 pub(crate) mod account;
 pub(crate) mod api_server;
+pub(crate) mod cluster;
 pub(crate) mod duo;
 pub(crate) mod instance;
 pub(crate) mod local;

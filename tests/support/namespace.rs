@@ -21,9 +21,7 @@ const RAN: &str = "ran";
 
 /// Runs `test` in its own network, with an empty folder, for at most `limit`. `name` is the test's path in this program.
 pub(crate) fn in_own_network(name: &str, limit: Duration, test: impl FnOnce(&Path)) {
-    if env::var(INSIDE).is_ok_and(|inside| inside == name) {
-        let folder = PathBuf::from(env::var_os(FOLDER).expect("the outer test names the folder"));
-        fs::write(folder.join(RAN), "").expect("the outer test made the folder");
+    if let Some(folder) = inside(name) {
         run("ip", &["link", "set", "lo", "up"]);
         test(&folder);
         return;
@@ -38,12 +36,33 @@ pub(crate) fn in_own_network(name: &str, limit: Duration, test: impl FnOnce(&Pat
     if !nix::unistd::geteuid().is_root() {
         command.arg("--map-root-user");
     }
-    let mut outer = command
+    command
         .args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc"])
-        .arg(env::current_exe().expect("the path of this program"))
+        .arg(this_program());
+    start_again(command, name, folder.path(), limit);
+}
+
+/// The folder of the test of this name, in its second start.
+pub(crate) fn inside(name: &str) -> Option<PathBuf> {
+    if env::var(INSIDE).is_ok_and(|inside| inside == name) {
+        let folder = PathBuf::from(env::var_os(FOLDER).expect("the outer test names the folder"));
+        fs::write(folder.join(RAN), "").expect("the outer test made the folder");
+        return Some(folder);
+    }
+    None
+}
+
+/// The path of this program.
+pub(crate) fn this_program() -> PathBuf {
+    env::current_exe().expect("the path of this program")
+}
+
+/// Starts this program for the test of this name by a command that ends with its path, and waits for the test's end.
+pub(crate) fn start_again(mut command: Command, name: &str, folder: &Path, limit: Duration) {
+    let mut outer = command
         .args(["--exact", name, "--nocapture"])
         .env(INSIDE, name)
-        .env(FOLDER, folder.path())
+        .env(FOLDER, folder)
         .spawn()
         .expect("unshare and setpriv are here: cargo xtask test checks it");
     let start = Instant::now();
@@ -52,7 +71,7 @@ pub(crate) fn in_own_network(name: &str, limit: Duration, test: impl FnOnce(&Pat
             break status;
         }
         if start.elapsed() > limit {
-            programs::say_where_it_hangs(folder.path());
+            programs::say_where_it_hangs(folder);
             outer.kill().expect("our own child");
             outer.wait().expect("our own child");
             panic!("{name} took longer than {limit:?}");
@@ -64,7 +83,7 @@ pub(crate) fn in_own_network(name: &str, limit: Duration, test: impl FnOnce(&Pat
         "{name} failed inside its network: {status}"
     );
     assert!(
-        folder.path().join(RAN).exists(),
+        folder.join(RAN).exists(),
         "there is no test named {name} in this program"
     );
 }

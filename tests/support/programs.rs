@@ -32,6 +32,17 @@ pub(crate) fn bench() -> PathBuf {
     path
 }
 
+/// The program `cluster`, which cargo puts beside `tandem`.
+pub(crate) fn cluster() -> PathBuf {
+    let path = tandem().with_file_name("cluster");
+    assert!(
+        path.is_file(),
+        "{} is not built: run `cargo xtask test`",
+        path.display()
+    );
+    path
+}
+
 /// The class path of the bench's JMS client.
 pub(crate) fn bench_class_path() -> String {
     env::var("TANDEM_BENCH_CLASS_PATH")

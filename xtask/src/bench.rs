@@ -18,7 +18,7 @@ const ARTEMIS: &str = "apache-artemis-2.44.0";
 
 /// Builds everything that is measured for release, then measures; the arguments are the bench's.
 pub(crate) fn bench(arguments: &[String]) -> Result<ExitCode> {
-    preflight::preflight()?;
+    preflight::preflight(false)?;
     downloads::download()?;
     build(&["tandem-broker", "bench"])?;
     let mut bench = program("run", "bench")?;
@@ -36,7 +36,7 @@ pub(crate) fn faults(arguments: &[String]) -> Result<ExitCode> {
             .args(["--class-path", "-", "--folder", "-"]);
         return start(bench.args(arguments));
     }
-    preflight::preflight()?;
+    preflight::preflight(false)?;
     downloads::download()?;
     build(&["tandem-broker", "bench"])?;
     let mut bench = program("faults", "faults")?;

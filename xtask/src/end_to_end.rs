@@ -25,6 +25,17 @@ const SHOWN_LINES: usize = 150;
 /// A line of a test's output that begins like this is a measurement worth showing when the test passes, too.
 const MEASURED: &str = "measured: ";
 
+/// The names of tests that need a cluster begin like this.
+const ON_KUBERNETES: &str = "kubernetes";
+
+/// What the tests are told.
+struct Environment<'a> {
+    full: bool,
+    class_path: String,
+    /// The folder of Kubernetes' programs.
+    kubernetes: Option<&'a Path>,
+}
+
 /// One test program and one test in it.
 struct Test {
     program: PathBuf,
@@ -33,7 +44,9 @@ struct Test {
 }
 
 /// Builds and runs all end-to-end tests.
-pub(crate) fn run_all(tally: &mut Tally, full: bool) {
+///
+/// Those on Kubernetes are run if its programs are in `kubernetes`.
+pub(crate) fn run_all(tally: &mut Tally, full: bool, kubernetes: Option<&Path>) {
     let mut tests = Vec::new();
     let mut class_path = String::new();
     let built = tally.step("end-to-end tests: build", || {
@@ -46,6 +59,8 @@ pub(crate) fn run_all(tally: &mut Tally, full: bool) {
             "tandem-broker",
             "--package",
             "bench",
+            "--package",
+            "cluster",
             "--bins",
         ]))?;
         class_path = bench::client()?;
@@ -55,13 +70,21 @@ pub(crate) fn run_all(tally: &mut Tally, full: bool) {
     if !built {
         return;
     }
+    if kubernetes.is_none() {
+        tests.retain(|test| !test.name.starts_with(ON_KUBERNETES));
+    }
     println!("\n== end-to-end tests: {}", tests.len());
+    let environment = Environment {
+        full,
+        class_path,
+        kubernetes,
+    };
     for (index, test) in tests.iter().enumerate() {
         let full_name = format!("{}::{}", test.target, test.name);
         print!("[{}/{}] {full_name} ... ", index + 1, tests.len());
         let _ = std::io::stdout().flush();
         let start = Instant::now();
-        match run_one(test, full, &class_path) {
+        match run_one(test, &environment) {
             Ok(measured) => {
                 println!("ok, {}", seconds(start.elapsed()));
                 for line in measured {
@@ -136,7 +159,7 @@ fn list(program: &Path, target: &str) -> Result<Vec<Test>> {
 }
 
 /// Runs one test with its output in a file; returns its measurements.
-fn run_one(test: &Test, full: bool, class_path: &str) -> Result<Vec<String>> {
+fn run_one(test: &Test, environment: &Environment) -> Result<Vec<String>> {
     let folder = target_folder().join("e2e");
     fs::create_dir_all(&folder)?;
     let path = folder.join(format!(
@@ -152,11 +175,14 @@ fn run_one(test: &Test, full: bool, class_path: &str) -> Result<Vec<String>> {
         .stderr(file)
         // Where a test failed is in its message; the way there is noise.
         .env("RUST_BACKTRACE", "0")
-        .env("TANDEM_BENCH_CLASS_PATH", class_path);
-    if full {
+        .env("TANDEM_BENCH_CLASS_PATH", &environment.class_path);
+    if let Some(programs) = environment.kubernetes {
+        program.env("TANDEM_KUBERNETES", programs);
+    }
+    if environment.full {
         program.env("TANDEM_TEST_FULL", "1");
     }
-    let limit = if full {
+    let limit = if environment.full {
         LONGEST_TEST_FULL
     } else {
         LONGEST_TEST

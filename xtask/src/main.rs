@@ -1,4 +1,4 @@
-//! The habits of this repository: `cargo xtask demo | check | test | sim | bench | faults`.
+//! The habits of this repository: `cargo xtask demo | check | test | cluster | sim | bench | faults`.
 //!
 //! Runs other programs and reports; holds no knowledge about brokers. CI calls exactly these commands.
 
@@ -9,6 +9,7 @@
 
 mod bench;
 mod check;
+mod cluster;
 mod demo;
 mod downloads;
 mod end_to_end;
@@ -27,9 +28,11 @@ usage: cargo xtask COMMAND
 
   demo [ARGUMENTS]        build both programs and run `tandem local demo examples/shared-store.yaml ARGUMENTS`
   check                   formatting, lints, documentation, each crate alone, licences, file sizes, links
-  test [--quick|--full]   everything: lints, Rust tests, and real JMS clients against running pairs
+  test [OPTIONS]          everything: lints, Rust tests, and real JMS clients against running pairs, on a Kubernetes of two nodes too
                           --quick: formatting, lints and Rust tests alone; needs neither Java nor Maven
                           --full:  the long fault loops too
+                          --without-cluster: nothing on Kubernetes, which needs root, Go and containerd
+  cluster up|sh|node|down the tests' Kubernetes for people; without a word it says more
   sim [ARGUMENTS]         live through random worlds of a pair: --mode MODE, --seeds N, --from M, --without-marks, --situation NAME; or tell one: --seed S
   bench [ARGUMENTS]       measure our broker beside real Artemis: --quick, --only NAME…, --out FILE
   faults [ARGUMENTS]      play random faults on pairs under load and account for every message:
@@ -43,10 +46,11 @@ fn main() -> ExitCode {
         Some((command, rest)) if command == "demo" => demo::demo(rest),
         Some((command, rest)) if command == "bench" => bench::bench(rest),
         Some((command, rest)) if command == "sim" => sim::sim(rest),
+        Some((command, rest)) if command == "cluster" => cluster::cluster(rest),
         Some((command, rest)) if command == "faults" => bench::faults(rest),
         Some((command, [])) if command == "check" => Ok(check::check()),
         Some((command, rest)) if command == "test" => {
-            test::Depth::from_arguments(rest).map(test::test)
+            test::Wanted::from_arguments(rest).map(test::test)
         }
         Some((command, _)) if command == "help" || command == "--help" || command == "-h" => {
             print!("{USAGE}");

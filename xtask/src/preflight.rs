@@ -1,6 +1,8 @@
 //! Says at the start, in one block, what this machine lacks for the full test. Missing is a failure, never a skip.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -9,6 +11,9 @@ use crate::run::{command, output, run};
 
 /// The oldest Java that the clients and real Artemis run on.
 const OLDEST_JAVA: u32 = 17;
+
+/// The oldest Go that the modules of Kubernetes accept.
+const OLDEST_GO: (u32, u32) = (1, 24);
 
 /// One thing that the full test needs.
 struct Need {
@@ -63,9 +68,81 @@ const NEEDS: [Need; 8] = [
     },
 ];
 
+/// What the tests on Kubernetes need beside.
+const CLUSTER_NEEDS: [Need; 9] = [
+    Need {
+        what: "root: containerd and the kubelet mount file systems and make control groups",
+        package: None,
+        met: is_root,
+    },
+    Need {
+        what: "Go 1.24 or later (https://go.dev/dl): builds Kubernetes",
+        package: None,
+        met: go,
+    },
+    Need {
+        what: "containerd and ctr: run the containers of both nodes",
+        package: Some("containerd"),
+        met: || works(&["containerd", "--version"]) && works(&["ctr", "--version"]),
+    },
+    Need {
+        what: "runc: starts them",
+        package: Some("runc"),
+        met: || works(&["runc", "--version"]),
+    },
+    Need {
+        what: "etcd: keeps the API server's objects",
+        package: Some("etcd-server"),
+        met: || works(&["etcd", "--version"]),
+    },
+    Need {
+        what: "network plugins in /usr/lib/cni: give pods their network",
+        package: Some("containernetworking-plugins"),
+        met: || Path::new("/usr/lib/cni/bridge").is_file(),
+    },
+    Need {
+        what: "conntrack: what kube-proxy forgets connections with",
+        package: Some("conntrack"),
+        met: || works(&["conntrack", "--version"]),
+    },
+    Need {
+        what: "openssl: makes the certificates of the API server",
+        package: Some("openssl"),
+        met: || works(&["openssl", "version"]),
+    },
+    Need {
+        what: "nft, nsenter and setpriv: networks of nodes, cut and whole",
+        package: Some("nftables util-linux"),
+        met: || {
+            works(&["nft", "--version"])
+                && works(&["nsenter", "--version"])
+                && works(&["setpriv", "--version"])
+        },
+    },
+];
+
+/// Checks what the full test needs, without the tests on Kubernetes if they are left out.
+pub(crate) fn preflight(with_cluster: bool) -> Result<()> {
+    let mut needs: Vec<&Need> = NEEDS.iter().collect();
+    if with_cluster {
+        needs.extend(&CLUSTER_NEEDS);
+    }
+    meet(&needs)?;
+    println!("Java, Maven, nft and network namespaces are here");
+    if with_cluster {
+        println!("Go, containerd, etcd and what else Kubernetes needs are here");
+    }
+    Ok(())
+}
+
+/// Checks what the tests' cluster needs.
+pub(crate) fn for_cluster() -> Result<()> {
+    meet(&CLUSTER_NEEDS.iter().collect::<Vec<_>>())
+}
+
 /// Checks all needs. With `CI=true` and as root it installs what Debian packages can bring.
-pub(crate) fn preflight() -> Result<()> {
-    let mut missing = missing();
+fn meet(needs: &[&'static Need]) -> Result<()> {
+    let mut missing = missing(needs);
     let packages = packages(&missing);
     if !packages.is_empty() && env::var("CI").is_ok_and(|ci| ci == "true") && is_root() {
         println!("CI=true: installing {}", packages.join(" "));
@@ -74,25 +151,28 @@ pub(crate) fn preflight() -> Result<()> {
             .args(["install", "-y", "-q", "--no-install-recommends"])
             .args(&packages)
             .env("DEBIAN_FRONTEND", "noninteractive"))?;
-        missing = self::missing();
+        missing = self::missing(needs);
     }
     if missing.is_empty() {
-        println!("Java, Maven, nft and network namespaces are here");
         return Ok(());
     }
     bail!("{}", explain(&missing));
 }
 
-fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !(need.met)()).collect()
+fn missing(needs: &[&'static Need]) -> Vec<&'static Need> {
+    let needs = needs.iter().copied();
+    needs.filter(|need| !(need.met)()).collect()
 }
 
 fn packages(missing: &[&Need]) -> Vec<&'static str> {
-    missing
+    let mut packages: Vec<&str> = missing
         .iter()
         .filter_map(|need| need.package)
         .flat_map(str::split_whitespace)
-        .collect()
+        .collect();
+    let mut seen = BTreeSet::new();
+    packages.retain(|package| seen.insert(*package));
+    packages
 }
 
 fn explain(missing: &[&Need]) -> String {
@@ -108,7 +188,10 @@ fn explain(missing: &[&Need]) -> String {
         text.push_str(&packages.join(" "));
         text.push('\n');
     }
-    text.push_str("Without them, `cargo xtask test --quick` runs the Rust tests alone.");
+    text.push_str(
+        "Without Kubernetes, `cargo xtask test --without-cluster` runs everything else; \
+         `--quick` runs the Rust tests alone.",
+    );
     text
 }
 
@@ -127,6 +210,18 @@ fn java() -> bool {
     [version("java"), version("javac")]
         .iter()
         .all(|version| version.is_some_and(|version| version >= OLDEST_JAVA))
+}
+
+/// Whether a Go is here that builds Kubernetes, or fetches one that does.
+fn go() -> bool {
+    output(command("go").arg("version")).is_ok_and(|text| go_version(&text) >= Some(OLDEST_GO))
+}
+
+/// Two numbers of `go version go1.26.8 linux/amd64`.
+fn go_version(text: &str) -> Option<(u32, u32)> {
+    let version = text.split("go version go").nth(1)?;
+    let mut numbers = version.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
 /// The first number in `openjdk version "17.0.15" …` or `javac 17.0.15`; Java 8 called itself 1.8.
@@ -173,13 +268,25 @@ mod tests {
     }
 
     #[test]
+    fn go_versions() {
+        assert_eq!(go_version("go version go1.26.8 linux/amd64"), Some((1, 26)));
+        assert_eq!(
+            go_version("go version go1.24rc1 linux/amd64"),
+            Some((1, 24))
+        );
+        assert_eq!(go_version("command not found"), None);
+    }
+
+    #[test]
     fn everything_missing_is_named_once_with_its_install_line() {
-        let all: Vec<&Need> = NEEDS.iter().collect();
+        let all: Vec<&Need> = NEEDS.iter().chain(&CLUSTER_NEEDS).collect();
         let text = explain(&all);
         assert!(text.contains(
-            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 nftables strace coreutils tar"
+            "apt-get install openjdk-17-jdk-headless maven util-linux iproute2 nftables strace coreutils tar \
+             containerd runc etcd-server containernetworking-plugins conntrack openssl\n"
         ));
         assert!(text.contains("network namespaces"));
-        assert!(text.contains("--quick"));
+        assert!(text.contains("--quick") && text.contains("--without-cluster"));
+        assert!(text.contains("Go 1.24 or later"));
     }
 }

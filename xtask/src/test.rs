@@ -1,6 +1,7 @@
 //! `cargo xtask test`: what CI runs, and what a newcomer runs to believe the rest.
 
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{ExitCode, Stdio};
 use std::time::Instant;
 
@@ -8,11 +9,19 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{cargo, describe, seconds};
 use crate::tally::Tally;
-use crate::{check, downloads, end_to_end, preflight};
+use crate::{check, cluster, downloads, end_to_end, preflight};
+
+/// What to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    depth: Depth,
+    /// Whether the tests on Kubernetes are among it.
+    cluster: bool,
+}
 
 /// How far to go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Depth {
+enum Depth {
     /// Rust alone.
     Quick,
     /// With real clients, real brokers and one round of each fault.
@@ -21,34 +30,59 @@ pub(crate) enum Depth {
     Full,
 }
 
-impl Depth {
+impl Wanted {
     /// Reads the command line after `test`.
-    pub(crate) fn from_arguments(arguments: &[String]) -> Result<Depth> {
-        match arguments {
-            [] => Ok(Depth::Usual),
-            [flag] if flag == "--quick" => Ok(Depth::Quick),
-            [flag] if flag == "--full" => Ok(Depth::Full),
-            other => bail!("test takes --quick or --full, not {}", other.join(" ")),
-        }
+    pub(crate) fn from_arguments(arguments: &[String]) -> Result<Wanted> {
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (depth, cluster) = match words.as_slice() {
+            [] => (Depth::Usual, true),
+            ["--quick"] => (Depth::Quick, false),
+            ["--full"] => (Depth::Full, true),
+            ["--without-cluster"] => (Depth::Usual, false),
+            ["--full", "--without-cluster"] | ["--without-cluster", "--full"] => {
+                (Depth::Full, false)
+            }
+            other => bail!(
+                "test takes --quick, or --full and --without-cluster, not {}",
+                other.join(" ")
+            ),
+        };
+        Ok(Wanted { depth, cluster })
     }
 }
 
-/// Runs the tests of the wanted depth and prints the closing line.
-pub(crate) fn test(depth: Depth) -> ExitCode {
+/// Runs the wanted tests and prints the closing line.
+pub(crate) fn test(wanted: Wanted) -> ExitCode {
+    let Wanted { depth, cluster } = wanted;
     let mut tally = Tally::default();
-    if depth != Depth::Quick && !tally.step("this machine", preflight::preflight) {
+    if depth != Depth::Quick && !tally.step("this machine", || preflight::preflight(cluster)) {
         return tally.finish();
     }
     check::lints(&mut tally);
     rust_tests(&mut tally);
     if depth != Depth::Quick {
         if tally.step("downloads", downloads::download) {
-            end_to_end::run_all(&mut tally, depth == Depth::Full);
+            let kubernetes = kubernetes(&mut tally, cluster);
+            end_to_end::run_all(&mut tally, depth == Depth::Full, kubernetes.as_deref());
         } else {
             println!("the end-to-end tests cannot run without the downloads");
         }
     }
     tally.finish()
+}
+
+/// The folder of Kubernetes' programs; without them the tests that need them are not run, and that is said or has failed.
+fn kubernetes(tally: &mut Tally, wanted: bool) -> Option<PathBuf> {
+    if !wanted {
+        tally.not_checked("anything on Kubernetes, as wished (--without-cluster)".to_owned());
+        return None;
+    }
+    let mut programs = None;
+    tally.step("Kubernetes", || {
+        programs = Some(cluster::programs()?);
+        Ok(())
+    });
+    programs
 }
 
 fn rust_tests(tally: &mut Tally) {
@@ -150,18 +184,20 @@ mod tests {
     }
 
     #[test]
-    fn the_depth_is_read_from_the_command_line() {
-        let depth = |words: &[&str]| {
-            Depth::from_arguments(
-                &words
-                    .iter()
-                    .map(|word| (*word).to_owned())
-                    .collect::<Vec<_>>(),
-            )
+    fn what_is_wanted_is_read_from_the_command_line() {
+        let wanted = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            let wanted = Wanted::from_arguments(&words).ok()?;
+            Some((wanted.depth, wanted.cluster))
         };
-        assert_eq!(depth(&[]).expect("usual"), Depth::Usual);
-        assert_eq!(depth(&["--quick"]).expect("quick"), Depth::Quick);
-        assert_eq!(depth(&["--full"]).expect("full"), Depth::Full);
-        assert!(depth(&["--quick", "--full"]).is_err());
+        assert_eq!(wanted(&[]), Some((Depth::Usual, true)));
+        assert_eq!(wanted(&["--quick"]), Some((Depth::Quick, false)));
+        assert_eq!(wanted(&["--full"]), Some((Depth::Full, true)));
+        assert_eq!(wanted(&["--without-cluster"]), Some((Depth::Usual, false)));
+        assert_eq!(
+            wanted(&["--full", "--without-cluster"]),
+            Some((Depth::Full, false))
+        );
+        assert_eq!(wanted(&["--quick", "--full"]), None);
     }
 }
