@@ -66,6 +66,7 @@ pub mod history;
 mod names;
 mod reader;
 pub mod retire;
+pub mod salvage;
 pub mod seal;
 mod segment;
 pub mod storage;

@@ -14,5 +14,6 @@ mod faults;
 mod follow;
 mod group_commit;
 mod retire;
+mod salvage;
 mod support;
 mod terms;
