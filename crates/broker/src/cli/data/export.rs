@@ -69,7 +69,16 @@ fn read(store: &Store, options: &Export) -> Result<Engine, Failure> {
             progress.at(|| format!("read {entries} journal entries"));
         });
         match result {
-            Ok(contents) => return Ok(contents.engine),
+            Ok(contents) => {
+                if let Some(torn) = contents.history.torn() {
+                    eprintln!(
+                        "{} ends at byte {} with {} bytes of a write that did not finish and was never acknowledged; they \
+                         are not exported",
+                        torn.file, torn.at_byte, torn.bytes
+                    );
+                }
+                return Ok(contents.engine);
+            }
             // An active that compacts removes files.
             Err(_) if attempt < ATTEMPTS => attempt += 1,
             Err(error) => {
