@@ -11,6 +11,7 @@
 
 mod artemis;
 mod bad_input;
+mod data;
 mod discovery;
 mod faults;
 mod force;

@@ -6,5 +6,9 @@
 pub(crate) const USAGE: u8 = 1;
 /// A port, folder or lock of this machine is not to be had; nothing was started.
 pub(crate) const UNAVAILABLE: u8 = 2;
+/// `data export --salvage` exported what is whole, and that is not everything.
+pub(crate) const SALVAGED: u8 = 3;
+/// `data import` stopped in the middle; it has said how to go on.
+pub(crate) const PARTIAL: u8 = 4;
 /// A second signal ended the program in the middle of its stop.
 pub(crate) const INTERRUPTED: i32 = 130;

@@ -3,7 +3,7 @@
 //! It serves the demo, the tests and the bench, so it promises little and exactly: a send that
 //! returns `Ok` was confirmed by a broker, one that returns [`SendError::OutcomeUnknown`] may or
 //! may not be stored, and every other error means that it is not. A delivery is acknowledged on
-//! the connection it came on or not at all. Large messages, browsing, XA and TLS are not part of it.
+//! the connection it came on or not at all. Large messages are sent, not received; browsing, XA and TLS are not part of it.
 //!
 //! ```text
 //! Client, Session, Producer, Consumer      handles; any task

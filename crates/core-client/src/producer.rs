@@ -11,8 +11,8 @@ use crate::error::{CallError, SendError};
 use crate::handles::{ProducerHandle, SessionHandle};
 use crate::shared::Note;
 
-/// Largest message that is sent in one piece; CORE clients send larger ones in pieces, which
-/// this client does not.
+/// Largest message that is sent in one piece; larger ones are sent in pieces of this size, by
+/// [`Producer::send_in_pieces`].
 pub const MAX_MESSAGE_BYTES: usize = 100 * 1024;
 
 /// Sends to one address. Sends may run concurrently: they leave in the order they were begun and
@@ -62,6 +62,22 @@ impl Producer {
         }
         self.take_credits(size_bytes).await?;
         let action = Action::Send {
+            channel: self.handle.channel,
+            producer_id: self.handle.id,
+            message: message.clone(),
+        };
+        let sent = self.handle.shared.call(action).await;
+        sent.map(|_| ())
+            .map_err(|error| SendError::from_call(address, error))
+    }
+
+    /// Like [`Self::send`], for a message of any size: its body travels in pieces, and the broker sees
+    /// a large message. Its properties are sent as they are: one that others are to read should have
+    /// `_AMQ_LARGE_SIZE`.
+    pub async fn send_in_pieces(&self, message: &Message) -> Result<(), SendError> {
+        let address = self.address();
+        self.take_credits(message.encoded_len()).await?;
+        let action = Action::SendInPieces {
             channel: self.handle.channel,
             producer_id: self.handle.id,
             message: message.clone(),

@@ -46,6 +46,8 @@ pub struct QueueState {
     pub address: String,
     /// Whether it survives a restart of the broker.
     pub durable: bool,
+    /// Its selector.
+    pub filter: Option<String>,
     /// How its address routes to it; `None` if the broker names a kind unknown here.
     pub routing: Option<Routing>,
     /// Messages in it, those being delivered included.
@@ -106,8 +108,66 @@ impl Session {
         if !bindings.exists || !routed {
             self.create_address(address, routing, &bindings).await?;
         }
-        self.create_queue(address, queue, routing, &bindings)
-            .await?;
+        let spec = NewQueue {
+            address,
+            queue,
+            routing,
+            filter: None,
+            auto_created: true,
+        };
+        self.create_queue(&spec, &bindings).await?;
+        fitting(queue, address, routing, self.query_queue(queue).await?)
+    }
+
+    /// Makes sure that an address exists with at least these routing types, whether or not the broker
+    /// creates addresses on demand. What is made is not deleted on its own.
+    pub async fn make_address(&self, address: &str, routings: &[Routing]) -> Result<(), CallError> {
+        check_name("address", address)?;
+        let found = self.query_address(address).await?;
+        let routed = |routing: &Routing| match routing {
+            Routing::Multicast => found.supports_multicast,
+            Routing::Anycast => found.supports_anycast,
+        };
+        if found.exists && routings.iter().all(routed) {
+            return Ok(());
+        }
+        // Creating one that exists adds to its types.
+        let address = CreateAddress {
+            address: address.to_owned(),
+            routing_types: routings.iter().map(|routing| routing.wire()).collect(),
+            requires_response: true,
+            auto_created: false,
+        };
+        let channel = self.handle.channel;
+        let call = self
+            .shared()
+            .call(Action::CreateAddress { channel, address });
+        call.await.map(|_| ())
+    }
+
+    /// Makes sure that a durable queue exists, whether or not the broker creates queues on demand; one
+    /// that exists keeps its filter. What is made is not deleted on its own.
+    pub async fn make_queue(
+        &self,
+        address: &str,
+        queue: &str,
+        routing: Routing,
+        filter: Option<&str>,
+    ) -> Result<QueueState, CallError> {
+        check_name("address", address)?;
+        let found = self.query_queue(queue).await?;
+        if found.exists {
+            return fitting(queue, address, routing, found);
+        }
+        let bindings = self.query_address(address).await?;
+        let spec = NewQueue {
+            address,
+            queue,
+            routing,
+            filter,
+            auto_created: false,
+        };
+        self.create_queue(&spec, &bindings).await?;
         fitting(queue, address, routing, self.query_queue(queue).await?)
     }
 
@@ -254,22 +314,20 @@ impl Session {
 
     async fn create_queue(
         &self,
-        address: &str,
-        queue: &str,
-        routing: Routing,
+        spec: &NewQueue<'_>,
         bindings: &SessBindingQueryResponseV5,
     ) -> Result<(), CallError> {
         let create = CreateQueueV2 {
             queue: CreateQueue {
-                address: address.to_owned(),
-                queue: queue.to_owned(),
-                filter: None,
+                address: spec.address.to_owned(),
+                queue: spec.queue.to_owned(),
+                filter: spec.filter.map(ToOwned::to_owned),
                 durable: true,
                 temporary: false,
                 requires_response: true,
             },
-            auto_created: true,
-            routing_type: routing.wire(),
+            auto_created: spec.auto_created,
+            routing_type: spec.routing.wire(),
             max_consumers: bindings.default_max_consumers,
             purge_on_no_consumers: bindings.default_purge_on_no_consumers,
             settings: QueueTail::default(),
@@ -293,6 +351,15 @@ impl Session {
     }
 }
 
+/// A durable queue to be made.
+struct NewQueue<'a> {
+    address: &'a str,
+    queue: &'a str,
+    routing: Routing,
+    filter: Option<&'a str>,
+    auto_created: bool,
+}
+
 fn check_name(what: &'static str, name: &str) -> Result<(), CallError> {
     if name.is_empty() || name.len() > MAX_NAME_BYTES {
         return Err(CallError::BadArgument {
@@ -309,6 +376,7 @@ fn describe(queue: &str, response: SessQueueQueryResponseV3) -> QueueState {
         exists: response.exists,
         address: response.address.unwrap_or_else(|| queue.to_owned()),
         durable: response.durable,
+        filter: response.filter.filter(|filter| !filter.is_empty()),
         routing: match response.routing_type {
             0 => Some(Routing::Multicast),
             1 => Some(Routing::Anycast),

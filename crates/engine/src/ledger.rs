@@ -38,7 +38,7 @@ use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 
-use crate::config::RoutingTypes;
+use crate::config::{RoutingType, RoutingTypes};
 use crate::ids::QueueId;
 use crate::record::{Change, DeliveryCount, Holder, MessageRestated, QueueRecord, RecordBody};
 use crate::recovery::RecoverError;
@@ -57,6 +57,8 @@ pub(crate) struct Ledger {
     place: u64,
     /// Whether the first record was a mark: what stood before it is gone.
     begins_with_mark: bool,
+    /// Whether records may be missing anywhere, so that what is left of a damaged journal can be read.
+    tolerant: bool,
     pub(crate) addresses: BTreeMap<String, AddressEntry>,
     pub(crate) queues: BTreeMap<QueueId, QueueEntry>,
     pub(crate) messages: BTreeMap<i64, MessageEntry>,
@@ -117,10 +119,15 @@ impl Ledger {
             }
             RecordBody::AddressDeleted { name } => match self.addresses.remove(name) {
                 Some(_) => Ok(()),
+                None if self.tolerant => Ok(()),
                 None => Err(RecoverError::UnknownAddress { name: name.clone() }),
             },
             RecordBody::QueueCreated(attributes) => {
-                if self.queues.contains_key(&attributes.queue) {
+                if let Some(made_up) = self.queues.get_mut(&attributes.queue) {
+                    if self.tolerant {
+                        made_up.attributes = attributes.as_ref().clone();
+                        return Ok(());
+                    }
                     return Err(RecoverError::QueueExists {
                         queue: attributes.name.clone(),
                     });
@@ -128,7 +135,10 @@ impl Ledger {
                 self.add_queue(attributes)
             }
             RecordBody::QueueRestated(attributes) => {
-                if self.queues.contains_key(&attributes.queue) {
+                if let Some(known) = self.queues.get_mut(&attributes.queue) {
+                    if self.tolerant {
+                        known.attributes = attributes.as_ref().clone();
+                    }
                     return Ok(());
                 }
                 self.add_queue(attributes)
@@ -149,6 +159,11 @@ impl Ledger {
             // Duplicates are remembered beside the ledger, with those of messages without a record.
             RecordBody::DuplicatesRestated(_) | RecordBody::Restated => Ok(()),
         }
+    }
+
+    pub(crate) fn tolerate_gaps(&mut self) {
+        self.tolerant = true;
+        self.begins_with_mark = true;
     }
 
     /// The place of the newest record.
@@ -239,6 +254,9 @@ impl Ledger {
     }
 
     fn add_queue(&mut self, attributes: &QueueRecord) -> Result<(), RecoverError> {
+        if self.tolerant {
+            self.make_up_address(attributes);
+        }
         if !self.addresses.contains_key(&attributes.address) {
             return Err(RecoverError::UnknownAddress {
                 name: attributes.address.clone(),
@@ -254,6 +272,9 @@ impl Ledger {
 
     fn delete_queue(&mut self, queue: QueueId) -> Result<(), RecoverError> {
         let Some(entry) = self.queues.remove(&queue) else {
+            if self.tolerant {
+                return Ok(());
+            }
             return Err(RecoverError::UnknownQueue { queue });
         };
         for id in entry.messages {
@@ -276,6 +297,9 @@ impl Ledger {
                 };
                 let holders = queues.iter().map(|queue| (*queue, returned));
                 if self.messages.contains_key(id) {
+                    if self.tolerant {
+                        return Ok(());
+                    }
                     let queue = queues.first().copied().unwrap_or(QueueId(0));
                     return Err(RecoverError::MessageExists { queue, id: *id });
                 }
@@ -327,6 +351,9 @@ impl Ledger {
         let mut all = Vec::new();
         let mut one = None;
         for (queue, returned) in holders {
+            if self.tolerant && !self.queues.contains_key(&queue) {
+                self.make_up_queue(queue)?;
+            }
             let Some(entry) = self.queues.get_mut(&queue) else {
                 return Err(RecoverError::UnknownQueue { queue });
             };
@@ -354,6 +381,43 @@ impl Ledger {
         self.message_bytes += entry.bytes();
         self.messages.insert(id, entry);
         Ok(())
+    }
+
+    fn make_up_address(&mut self, queue: &QueueRecord) {
+        let address = self
+            .addresses
+            .entry(queue.address.clone())
+            .or_insert(AddressEntry {
+                routing_types: RoutingTypes {
+                    anycast: false,
+                    multicast: false,
+                },
+                auto_created: false,
+            });
+        match queue.routing_type {
+            RoutingType::Anycast => address.routing_types.anycast = true,
+            RoutingType::Multicast => address.routing_types.multicast = true,
+        }
+    }
+
+    /// A queue whose creation cannot be read, so that its messages have a place.
+    fn make_up_queue(&mut self, queue: QueueId) -> Result<(), RecoverError> {
+        let name = format!("salvaged.{}", queue.0);
+        self.add_queue(&QueueRecord {
+            queue,
+            address: name.clone(),
+            name,
+            routing_type: RoutingType::Anycast,
+            filter: None,
+            max_consumers: -1,
+            purge_on_no_consumers: false,
+            exclusive: false,
+            enabled: true,
+            auto_created: false,
+            auto_delete: false,
+            auto_delete_delay_ms: 0,
+            auto_delete_message_count: 0,
+        })
     }
 
     /// A message is no longer in a queue, which has forgotten it already.

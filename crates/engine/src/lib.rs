@@ -23,6 +23,7 @@ mod effect;
 mod engine;
 mod error;
 mod expiry;
+mod export;
 mod filter;
 mod ids;
 mod ledger;
@@ -48,7 +49,9 @@ pub use config::{
 pub use effect::{BindingInfo, Effect, Effects, Notice, QueueInfo, Record, Reply};
 pub use engine::Engine;
 pub use error::{EngineError, code};
+pub use export::{RecordedAddress, RecordedMessage, RecordedQueue};
 pub use ids::{ConnectionKey, QueueId, SessionKey};
 pub use record::{RecordError, record_name};
 pub use recovery::RecoverError;
+pub use routing::ROUTE_TO;
 pub use stats::{QueueStats, Stats};

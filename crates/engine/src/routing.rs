@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use core_protocol::message::Message;
+use core_protocol::message::{Message, Value};
 
 use crate::address::split_name;
-use crate::config::RoutingType;
+use crate::config::{Permission, RoutingType};
 use crate::duplicates::{Source, duplicate_id};
 use crate::engine::Engine;
-use crate::ids::QueueId;
+use crate::error::{EngineError, code};
+use crate::ids::{QueueId, SessionKey};
 use crate::queue::{Queue, Scheduled};
 use crate::record::Change;
 use crate::settings::matches;
@@ -20,6 +21,12 @@ use crate::stored::{Queued, Stored};
 
 /// The property that restricts a message to queues of one routing type.
 pub(crate) const ROUTING_TYPE: &str = "_AMQ_ROUTING_TYPE";
+
+/// The property that names the queues a message is for: UTF-8, a NUL between two names.
+///
+/// An import says by it where each message was. It goes to these queues and no other, whatever their
+/// filters say, is stored once, and keeps its address. The property is taken off.
+pub const ROUTE_TO: &str = "_TANDEM_ROUTE_TO";
 
 /// The property that says when a message may be delivered first.
 const SCHEDULED_DELIVERY: &str = "_AMQ_SCHED_DELIVERY";
@@ -39,7 +46,10 @@ pub(crate) struct Planned {
 impl Engine {
     /// Plans a message for the queues of `address` as they are; there may be none.
     pub(crate) fn plan(&mut self, now_ms: u64, message: Message, address: &str) -> Planned {
-        let queues = self.route(address, &message);
+        let (queues, message) = match named_queues(&message) {
+            Some(names) => (self.present(&names, address), without_route(&message)),
+            None => (self.route(address, &message), message),
+        };
         let scheduled_ms = scheduled_ms(&message).filter(|due_ms| *due_ms > now_ms);
         let address = split_name(address).0;
         let duplicate = duplicate_id(&message)
@@ -54,6 +64,41 @@ impl Engine {
             scheduled_ms: scheduled_ms.unwrap_or_default(),
             duplicate,
         }
+    }
+
+    /// Refuses a message that names queues which are not there, or not its sender's to fill.
+    pub(crate) fn check_named_queues(
+        &self,
+        session: SessionKey,
+        message: &Message,
+        address: &str,
+    ) -> Result<(), EngineError> {
+        for name in named_queues(message).unwrap_or_default() {
+            let there = self
+                .queue_named(&name)
+                .is_some_and(|queue| queue.attributes.address == address);
+            if !there {
+                let message = format!("there is no queue {name} on address {address}");
+                return Err(EngineError::new(code::QUEUE_DOES_NOT_EXIST, message));
+            }
+            self.check(session, Permission::Send, address, Some(&name))?;
+        }
+        Ok(())
+    }
+
+    /// Those of the named queues that are there. One that was deleted since the message was checked
+    /// would have taken the message with it.
+    fn present(&self, names: &[String], address: &str) -> Vec<QueueId> {
+        let address = split_name(address).0;
+        let mut queues: Vec<QueueId> = names
+            .iter()
+            .filter_map(|name| self.queue_named(name))
+            .filter(|queue| queue.attributes.address == address)
+            .map(|queue| queue.attributes.queue)
+            .collect();
+        queues.sort_unstable();
+        queues.dedup();
+        queues
     }
 
     /// What a record must say about a planned message, if anything.
@@ -226,6 +271,35 @@ impl Engine {
             targets.push(address.anycast[index]);
         }
     }
+}
+
+/// The queues that a message names; none if it leaves that to its address.
+fn named_queues(message: &Message) -> Option<Vec<String>> {
+    match message.property(ROUTE_TO)? {
+        Value::Bytes(names) => Some(
+            names
+                .split(|byte| *byte == 0)
+                .filter(|name| !name.is_empty())
+                .map(|name| String::from_utf8_lossy(name).into_owned())
+                .collect(),
+        ),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Byte(_)
+        | Value::Short(_)
+        | Value::Int(_)
+        | Value::Long(_)
+        | Value::Float(_)
+        | Value::Double(_)
+        | Value::String(_)
+        | Value::Char(_) => None,
+    }
+}
+
+fn without_route(message: &Message) -> Message {
+    let mut builder = message.to_builder();
+    builder.remove_property(ROUTE_TO);
+    builder.build()
 }
 
 /// Whether a queue takes this message.

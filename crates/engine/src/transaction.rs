@@ -87,6 +87,7 @@ impl Engine {
             });
             return Ok(Answer::done(0));
         }
+        self.check_named_queues(session, &message, address)?;
         self.check(session, Permission::Send, address, queue)?;
         let message = self.readdress(now_ms, message, &name);
         let duplicate = duplicate_id(&message)?;

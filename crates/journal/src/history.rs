@@ -290,7 +290,7 @@ fn make_durable(storage: &dyn Storage, last: SegmentName) -> Result<(), ReadErro
 }
 
 /// The names in the directory that are the journal's.
-struct Listing {
+pub(crate) struct Listing {
     newest_seal: Option<u64>,
     segments: BTreeMap<SegmentName, String>,
 }
@@ -314,7 +314,8 @@ impl Listing {
         }
     }
 
-    fn once(storage: &dyn Storage) -> Result<Self, ReadError> {
+    /// Lists once; what it shows may not fit together.
+    pub(crate) fn once(storage: &dyn Storage) -> Result<Self, ReadError> {
         let names = storage.list().map_err(|source| ReadError::Io {
             operation: Operation::List,
             path: storage.path().to_owned(),
@@ -339,7 +340,7 @@ impl Listing {
             .then_some(*newest)
     }
 
-    fn newest_seal(&self, storage: &dyn Storage) -> Result<Option<Seal>, ReadError> {
+    pub(crate) fn newest_seal(&self, storage: &dyn Storage) -> Result<Option<Seal>, ReadError> {
         let Some(epoch) = self.newest_seal else {
             return Ok(None);
         };
@@ -350,8 +351,17 @@ impl Listing {
         seal::read(storage, epoch)?.ok_or_else(missing).map(Some)
     }
 
+    pub(crate) fn newest_seal_epoch(&self) -> Option<u64> {
+        self.newest_seal
+    }
+
+    /// All segments, oldest first.
+    pub(crate) fn segments(&self) -> impl Iterator<Item = SegmentName> {
+        self.segments.keys().copied()
+    }
+
     /// The segments of a term, oldest first.
-    fn segments_of(&self, term: TermId) -> impl Iterator<Item = SegmentName> {
+    pub(crate) fn segments_of(&self, term: TermId) -> impl Iterator<Item = SegmentName> {
         self.segments
             .keys()
             .filter(move |segment| segment.term == term)

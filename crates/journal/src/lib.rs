@@ -67,6 +67,7 @@ pub mod mirror;
 mod names;
 mod reader;
 pub mod retire;
+pub mod salvage;
 pub mod seal;
 mod segment;
 pub mod storage;

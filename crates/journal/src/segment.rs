@@ -3,6 +3,8 @@
 //! It says where the whole part ends and what lies behind; whether that end is fine, a torn tail or
 //! damage is judged by those who know the segment's neighbours (`reader`, `history`).
 
+mod resume;
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

@@ -26,7 +26,7 @@ use crate::run;
     name = "tandem-broker",
     version,
     after_help = "Exit status: 0 stopped as asked, 1 wrong command line or configuration, 2 a port, folder or lock is not \
-                  to be had, 70 no pair record, 71 record of another pair, 72 the store failed, 73 client ports failed."
+                  to be had, 3 data salvaged in part, 4 import stopped in the middle, 70 no pair record, 71 record of another pair, 72 the store failed, 73 client ports failed."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -51,7 +51,7 @@ enum Sub {
     /// Make, show or force the pair record of an instance.
     #[command(subcommand)]
     Pair(pair::PairCommand),
-    /// Check or print what is in the store of an instance.
+    /// Check, print or export what is in the store of an instance; import into a broker.
     #[command(subcommand)]
     Data(data::DataCommand),
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use engine::{Engine, EngineConfig};
 use journal::mirror::{self, TermEnd};
+use journal::salvage::Salvage;
 use journal::{
     Directory, Entry, FileLength, History, JournalEvent, Options, Position, ReadAhead, Record,
     Seal, SegmentName, Storage, TermId, Writer,
@@ -184,6 +185,24 @@ impl Store {
             engine,
             entries,
         })
+    }
+
+    /// Reads what is whole of a damaged store, for people, never to serve. Also answers with what the entries
+    /// that were whole but made no sense said, each with its position.
+    pub(crate) fn salvage(
+        &self,
+        config: EngineConfig,
+        mut progress: impl FnMut(),
+    ) -> Result<(Salvage, Engine, Vec<String>), String> {
+        let mut engine = Engine::new(config);
+        engine.tolerate_gaps();
+        let mut refused = Vec::new();
+        let salvage = journal::salvage::salvage(&self.storage, |entry| {
+            progress();
+            refused.extend(recover(&mut engine, entry).err());
+        })
+        .map_err(|error| error.to_string())?;
+        Ok((salvage, engine, refused))
     }
 
     /// Begins to read the history that ends with a term which still grows; nothing if that has not sealed.

@@ -99,6 +99,11 @@ impl Driver {
                 };
                 self.send(link, channel, message, tail, reply);
             }
+            Action::SendInPieces {
+                channel,
+                producer_id,
+                message,
+            } => self.send_in_pieces(link, channel, producer_id, &message, reply),
             Action::OpenConsumer {
                 channel,
                 queue,

@@ -57,6 +57,12 @@ pub(crate) enum Action {
         producer_id: i32,
         message: Message,
     },
+    /// Sends the head, then the body piece by piece.
+    SendInPieces {
+        channel: i64,
+        producer_id: i32,
+        message: Message,
+    },
     OpenConsumer {
         channel: i64,
         queue: String,
@@ -96,6 +102,7 @@ impl Action {
             Self::CreateQueue { .. } => "CREATE_QUEUE_V2",
             Self::OpenProducer { .. } => "CREATE_PRODUCER",
             Self::Send { .. } => "SESS_SEND",
+            Self::SendInPieces { .. } => "SESS_SEND_LARGE",
             Self::OpenConsumer { .. } => "SESS_CREATECONSUMER",
             Self::CloseConsumer { .. } => "SESS_CONSUMER_CLOSE",
             Self::Acknowledge { .. } => "SESS_ACKNOWLEDGE",

@@ -10,6 +10,7 @@ mod incoming;
 mod lane;
 mod notes;
 mod pending;
+mod pieces;
 mod state;
 mod transactions;
 
@@ -396,6 +397,7 @@ impl Driver {
             | Action::CreateQueue { .. }
             | Action::OpenProducer { .. }
             | Action::Send { .. }
+            | Action::SendInPieces { .. }
             | Action::OpenConsumer { .. }
             | Action::Acknowledge { .. }
             | Action::Commit { .. }

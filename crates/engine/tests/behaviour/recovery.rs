@@ -496,3 +496,73 @@ fn records_that_do_not_fit_are_refused() {
         "record comes after the engine began to serve"
     );
 }
+
+#[test]
+fn what_is_recorded_can_be_carried_elsewhere() {
+    let mut broker = Broker::new();
+    let session = broker.session();
+    broker.subscription(session, "t", "s1");
+    broker.subscription(session, "t", "s2");
+    broker.queue(session, "q");
+    broker.send_texts(session, "t", &["news"]);
+    broker.send_texts(session, "q", &["a", "b"]);
+    let open = broker.transacted();
+    broker.send_texts(open, "q", &["not committed"]);
+    let mut engine = engine::Engine::new(EngineConfig::new(2));
+    for record in &broker.journal {
+        engine.recover(record.kind, record.payload.clone()).unwrap();
+    }
+    let queues: Vec<_> = engine.recorded_queues().map(|queue| queue.name).collect();
+    assert_eq!(queues, ["s1", "s2", "q"]);
+    let holders: Vec<_> = engine
+        .recorded_messages()
+        .map(|found| found.queues)
+        .collect();
+    assert_eq!(holders, [vec!["s1", "s2"], vec!["q"], vec!["q"]]);
+    let ids: Vec<_> = engine.recorded_messages().map(|found| found.id).collect();
+    assert!(ids.is_sorted());
+}
+
+#[test]
+fn of_a_journal_with_gaps_everything_that_is_there_is_kept() {
+    let mut broker = Broker::new();
+    let session = broker.session();
+    broker.queue(session, "q");
+    broker.send_texts(session, "q", &["a", "b"]);
+    broker.consumer(session, 0, "q");
+    for delivery in broker.take() {
+        broker.acknowledge(&delivery, true);
+    }
+    broker.send_texts(session, "q", &["c"]);
+    let said = |skip: &[usize]| {
+        let mut engine = engine::Engine::new(EngineConfig::new(2));
+        engine.tolerate_gaps();
+        for (index, record) in broker.journal.iter().enumerate() {
+            if !skip.contains(&index) {
+                engine.recover(record.kind, record.payload.clone()).unwrap();
+            }
+        }
+        let queues: Vec<String> = engine
+            .recorded_queues()
+            .map(|queue| queue.name.to_owned())
+            .collect();
+        (queues, engine.recorded_messages().count())
+    };
+    let q = vec!["q".to_owned()];
+    assert_eq!(said(&[]), (q.clone(), 1));
+    // Without the address: the queue makes it. Without a message: only that is missing.
+    assert_eq!(said(&[0]), (q.clone(), 1));
+    assert_eq!(said(&[2]), (q.clone(), 1));
+    // Without a removal the message is there again.
+    let removal = broker
+        .journal
+        .iter()
+        .position(|record| record.kind == 6)
+        .unwrap();
+    assert_eq!(said(&[removal]).0, q);
+    assert!(said(&[removal]).1 > 1);
+    // Without the queue its messages are in one that is made up.
+    let (queues, messages) = said(&[1]);
+    assert!(queues[0].starts_with("salvaged."), "{queues:?}");
+    assert_eq!(messages, 1);
+}

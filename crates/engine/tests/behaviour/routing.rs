@@ -2,7 +2,7 @@
 
 use crate::support::{Broker, anycast, multicast, text, with};
 use core_protocol::message::Value;
-use engine::{Command, CreateQueue, Reply, RoutingType};
+use engine::{Command, CreateQueue, ROUTE_TO, Reply, RoutingType, code};
 
 #[test]
 fn an_anycast_address_hands_each_message_to_one_of_its_queues() {
@@ -182,4 +182,71 @@ fn what_is_sent_to_another_address_carries_it() {
     assert_eq!(broker.call(session, command), Ok(Reply::Done));
     broker.consumer(session, 0, "q");
     assert_eq!(broker.take()[0].message.address(), Some("q"));
+}
+
+/// A durable message that names its queues.
+fn to_queues(address: &str, names: &str) -> core_protocol::message::MessageBuilder {
+    let names = Value::Bytes(names.replace(' ', "\0").into());
+    with(text(address, "a"), ROUTE_TO, names)
+}
+
+#[test]
+fn a_message_that_names_its_queues_goes_to_them_alone_and_keeps_its_address() {
+    let mut broker = Broker::new();
+    let session = broker.session();
+    broker.subscription(session, "t", "s1");
+    broker.subscription(session, "t", "s2");
+    let filtered = CreateQueue {
+        routing_type: Some(RoutingType::Multicast),
+        filter: Some("n = 7".into()),
+        ..CreateQueue::new("t", "s3")
+    };
+    broker.done(session, Command::CreateQueue(Box::new(filtered)));
+    let transacted = broker.transacted();
+    for sender in [session, transacted] {
+        broker.send(sender, &to_queues("t", "s1 s3 s1"));
+        if sender == transacted {
+            broker.done(sender, Command::Commit);
+        }
+    }
+    // Also to the queue whose filter does not match, and once to the one that is named twice.
+    let counts = ["s1", "s2", "s3"].map(|queue| broker.stats(queue).unwrap().message_count);
+    assert_eq!(counts, [2, 0, 2]);
+    let mut broker = broker.restart();
+    let session = broker.session();
+    broker.consumer(session, 0, "s3");
+    let deliveries = broker.take();
+    assert_eq!(deliveries.len(), 2);
+    for delivery in deliveries {
+        assert_eq!(delivery.message.address(), Some("t"));
+        assert_eq!(delivery.message.property(ROUTE_TO), None);
+    }
+}
+
+#[test]
+fn a_message_that_names_a_queue_which_is_not_there_is_refused() {
+    let mut broker = Broker::new();
+    let session = broker.session();
+    broker.subscription(session, "t", "s1");
+    broker.queue(session, "q");
+    for (address, names) in [("t", "s1 nobody"), ("t", "q"), ("nowhere", "s1")] {
+        let message = to_queues(address, names).build();
+        let send = Command::Send {
+            message,
+            address: None,
+        };
+        let error = broker.refused(session, send);
+        assert_eq!(error.code, code::QUEUE_DOES_NOT_EXIST, "{error}");
+    }
+    let transacted = broker.transacted();
+    broker.send(transacted, &to_queues("t", "s1"));
+    broker.refused(
+        transacted,
+        Command::Send {
+            message: to_queues("t", "gone").build(),
+            address: None,
+        },
+    );
+    broker.refused(transacted, Command::Commit);
+    assert_eq!(broker.stats("s1").unwrap().message_count, 0);
 }

@@ -5,10 +5,10 @@ use journal::{Damage, ReadError, SegmentName, TornTail};
 
 use crate::support::{Model, read_all, run_term, segment, shared, take_over};
 
-const BLOCK: usize = 4096;
+pub(crate) const BLOCK: usize = 4096;
 
 /// One term with three segments: batches at blocks 1, 2, 5 of the first, and so on.
-fn three_segments() -> (MemoryStorage, Model) {
+pub(crate) fn three_segments() -> (MemoryStorage, Model) {
     let storage = MemoryStorage::new();
     let mut model = Model::default();
     let groups = [
@@ -26,7 +26,7 @@ fn three_segments() -> (MemoryStorage, Model) {
     (storage, model)
 }
 
-fn change(storage: &MemoryStorage, file: SegmentName, with: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn change(storage: &MemoryStorage, file: SegmentName, with: impl FnOnce(&mut Vec<u8>)) {
     let mut bytes = storage.content(&file.to_string()).unwrap();
     with(&mut bytes);
     storage.put(&file.to_string(), bytes);

@@ -15,5 +15,6 @@ mod follow;
 mod group_commit;
 mod mirror;
 mod retire;
+mod salvage;
 mod support;
 mod terms;

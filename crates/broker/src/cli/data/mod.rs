@@ -1,7 +1,13 @@
-//! `data check` and `data print`: what is in the store, for those who look after it.
+//! `data`: what is in the store, for those who look after it, and the way out of it and into it.
 //!
-//! Both only read. They may run while the pair serves; then they see the journal as it was at some
-//! moment of that.
+//! `check`, `print` and `export` only read. They may run while the pair serves; then they see the journal
+//! as it was at some moment of that. `import` is a client of a broker that serves.
+
+mod batch;
+mod export;
+mod import;
+mod output;
+mod progress;
 
 use std::path::{Path, PathBuf};
 
@@ -12,6 +18,8 @@ use journal::{Entry, Options};
 use super::Failure;
 use crate::ha::{Contents, Store};
 use crate::instance::Instance;
+use export::Export;
+use import::Import;
 
 /// What can be done with the data of an instance.
 #[derive(Debug, Subcommand)]
@@ -35,6 +43,14 @@ pub(crate) enum DataCommand {
         #[arg(long, default_value_t = 1000)]
         limit: u64,
     },
+    /// Write addresses, queues and messages in the XML of `artemis data exp`.
+    ///
+    /// Exit status 3: --salvage found parts that cannot be read.
+    Export(Export),
+    /// Send what `data export` or `artemis data exp` wrote to a broker that serves.
+    ///
+    /// Exit status 4: the import stopped in the middle; what is said then tells how to go on.
+    Import(Import),
 }
 
 /// How often the journal is read again when a file has gone meanwhile: an active that compacts removes files.
@@ -43,6 +59,8 @@ const ATTEMPTS: usize = 3;
 /// Does it; answers with the exit status.
 pub(crate) fn run(command: &DataCommand) -> Result<u8, Failure> {
     match command {
+        DataCommand::Export(options) => return export::export(options),
+        DataCommand::Import(options) => return import::import(options),
         DataCommand::Check { instance } => {
             let store = open(instance)?;
             let contents = read(&store, &mut |_| {})?;
@@ -103,7 +121,11 @@ fn read(store: &Store, visit: &mut dyn FnMut(&Entry)) -> Result<Contents, Failur
         match store.read(EngineConfig::new(1), |_| {}) {
             Ok(_) => break,
             Err(_) if attempt < ATTEMPTS => attempt += 1,
-            Err(error) => return Err(Failure::unavailable(error)),
+            Err(error) => {
+                return Err(Failure::unavailable(format!(
+                    "{error}\nIf this is damage, `tandem-broker data export --salvage` saves what is whole."
+                )));
+            }
         }
     }
     store
