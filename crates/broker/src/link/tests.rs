@@ -99,7 +99,8 @@ impl Broker {
     async fn settled(&mut self) -> Input {
         loop {
             let input = self.next().await;
-            if !matches!(input, Input::LinkTrouble(_)) {
+            // Whether anybody still listens where a link was lost, is told besides.
+            if !matches!(input, Input::LinkTrouble(_) | Input::LinkRefused { .. }) {
                 return input;
             }
         }
@@ -115,6 +116,15 @@ impl Broker {
                 return why;
             }
         }
+    }
+
+    /// Nobody listens any more where that process did.
+    async fn is_refused_by(&mut self, peer: Incarnation) {
+        let mut input = self.next().await;
+        while matches!(input, Input::LinkTrouble(_)) {
+            input = self.next().await;
+        }
+        assert_eq!(input, Input::LinkRefused { peer });
     }
 
     async fn is_up_with(&mut self, peer: Incarnation) {
@@ -250,6 +260,7 @@ async fn a_restarted_peer_replaces_the_one_that_was() {
     let old = backup.inc;
     backup.link.close().await;
     primary.is_down_with(old).await;
+    primary.is_refused_by(old).await;
     let port = LinkPort::open(&address.host, address.port).await.unwrap();
     let mut backup = Broker::on(port, Side::Backup, 3, "clusterPassword");
     // It dials nobody: it is found where the old one was.
