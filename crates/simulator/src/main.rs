@@ -45,28 +45,24 @@ fn main() -> ExitCode {
         eprint!("{USAGE}");
         return ExitCode::from(2);
     };
-    match request.story {
-        Some(seed) => {
-            let mode = request.modes.first().copied();
-            let options = Options {
-                mode: mode.unwrap_or(Mode::SharedStore),
-                ..request.options
-            };
-            tell(seed, options)
-        }
-        None => {
-            let mut all_hold = true;
-            for mode in &request.modes {
-                println!("{mode}");
-                let options = Options {
-                    mode: *mode,
-                    ..request.options.clone()
-                };
-                all_hold &= run_all(&request, &options);
-            }
-            ExitCode::from(u8::from(!all_hold))
-        }
+    if let Some(seed) = request.story {
+        let mode = request.modes.first().copied();
+        let options = Options {
+            mode: mode.unwrap_or(Mode::SharedStore),
+            ..request.options
+        };
+        return tell(seed, options);
     }
+    let mut all_hold = true;
+    for mode in &request.modes {
+        println!("{mode}");
+        let options = Options {
+            mode: *mode,
+            ..request.options.clone()
+        };
+        all_hold &= run_all(&request, &options);
+    }
+    ExitCode::from(u8::from(!all_hold))
 }
 
 fn parse(arguments: &[String]) -> Option<Request> {
