@@ -79,7 +79,7 @@ pub(crate) fn of_page(page: &Page) -> Observed<Broker> {
             .get(..8)
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
             .unwrap_or(page.pid),
-        inc: page.inc.clone(),
+        member: page.member_id().to_owned(),
         link: if page.link.connected {
             Link::Up
         } else {

@@ -138,7 +138,7 @@ fn observation(status: &BrokerPairStatus, record: &Observed<RecordSeen>) -> Obse
                 settled,
                 epoch: record.epoch,
                 pid: 0,
-                inc: member(side).map_or_else(String::new, |member| member.id.clone()),
+                member: member(side).map_or_else(String::new, |member| member.id.clone()),
                 link: Link::Up,
                 why: String::new(),
             })

@@ -134,7 +134,7 @@ fn standby(
                 Role::Holding => StandbyState::Holding,
                 Role::Stopped => StandbyState::Down,
             };
-            (state, Some(broker.inc.as_str()))
+            (state, Some(broker.member.as_str()))
         }
     };
     Some(StandbyStatus {
@@ -218,7 +218,7 @@ mod tests {
             settled: true,
             epoch: 3,
             pid: 1,
-            inc: inc.to_string(),
+            member: inc.to_string(),
             link: Link::Up,
             why: String::new(),
         })

@@ -134,7 +134,7 @@ fn could_take_over(seen: &Observation, record: &RecordSeen, side: Side) -> bool 
         let is_member = record
             .in_sync
             .iter()
-            .any(|member| member.side == side && member.id == broker.inc);
+            .any(|member| member.side == side && member.id == broker.member);
         broker.role == Role::Standby && broker.settled && broker.epoch == record.epoch && is_member
     })
 }
@@ -164,7 +164,7 @@ mod tests {
             settled: true,
             epoch: 3,
             pid: 1,
-            inc: inc(side).to_string(),
+            member: inc(side).to_string(),
             link: Link::Up,
             why: String::new(),
         })
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(step(&seen, leaving), wait);
         // It is back, but its new process is not a member yet.
         seen.brokers.backup = Observed::Known(Broker {
-            inc: Incarnation([9; 16]).to_string(),
+            member: Incarnation([9; 16]).to_string(),
             ..seen.brokers.backup.known().unwrap().clone()
         });
         let wait = Step::Wait(Why::NotInSync(Side::Backup));

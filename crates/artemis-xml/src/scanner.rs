@@ -45,8 +45,9 @@ impl<R: BufRead> BufRead for Metered<R> {
         // What is consumed was looked at, so it lies in the buffer and this reads nothing.
         if let Ok(available) = self.inner.fill_buf() {
             let consumed = &available[..amount.min(available.len())];
-            let lines = consumed.iter().filter(|byte| **byte == b'\n').count();
-            self.line += lines as u64;
+            for byte in consumed {
+                self.line += u64::from(*byte == b'\n');
+            }
         }
         self.left = self.left.saturating_sub(amount);
         self.inner.consume(amount);
@@ -157,7 +158,12 @@ impl<R: BufRead> Scanner<R> {
                     source: error,
                 };
             }
-            error => error.to_string(),
+            Error::Syntax(_)
+            | Error::IllFormed(_)
+            | Error::InvalidAttr(_)
+            | Error::Encoding(_)
+            | Error::Escape(_)
+            | Error::Namespace(_) => error.to_string(),
         };
         ReadError::Content {
             line: self.line,

@@ -162,12 +162,12 @@ impl<W: Write> Writer<W> {
         let (kind, text) = shown(value);
         let said = sayable(&text);
         // A character may be half of a pair, which no text holds.
-        let exact = match value {
-            Value::Char(unit) if said.encode_utf16().ne([*unit]) => {
-                Some(encode_units([*unit].into_iter()))
-            }
-            _ if said != text => Some(encode_units(text.encode_utf16())),
-            _ => None,
+        let exact = if let Value::Char(unit) = value
+            && said.encode_utf16().ne([*unit])
+        {
+            Some(encode_units([*unit].into_iter()))
+        } else {
+            (said != text).then(|| encode_units(text.encode_utf16()))
         };
         let property = self.name(name);
         let mut tag = BytesStart::new("property");

@@ -102,7 +102,7 @@ fn a_torn_tail_is_no_damage() {
     let (storage, model) = three_segments();
     let length = storage.content(&segment(1, 3).to_string()).unwrap().len();
     change(&storage, segment(1, 3), |bytes| {
-        bytes.truncate(length - BLOCK - 10)
+        bytes.truncate(length - BLOCK - 10);
     });
     let (salvage, entries) = saved(&storage);
     assert!(salvage.skipped.is_empty(), "{:?}", salvage.skipped);

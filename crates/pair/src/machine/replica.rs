@@ -308,7 +308,11 @@ impl Machine {
             }
         }
         let stage = Stage::Following {
-            end: None,
+            // That is on the disk already: where nothing more is written, nothing else would ever be confirmed.
+            end: match sync.cut {
+                Cut::After(position) => Some(position),
+                Cut::Everything { .. } => None,
+            },
             grown_ms: self.now.mono_ms,
         };
         self.replica.session = Some(Session { stage, ..session });
@@ -323,6 +327,7 @@ impl Machine {
             side: self.config.side.other(),
             anew: matches!(sync.cut, Cut::Everything { .. }),
         });
+        self.confirm();
     }
 
     /// The active has seen more of this store than the store has: it is another one from now on.

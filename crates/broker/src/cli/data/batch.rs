@@ -76,7 +76,10 @@ impl Batcher {
         if let [message] = batch.as_slice()
             && message.encoded_len() > ALONE_BYTES
         {
-            return self.send(message, false).await.map_err(failed_send);
+            return self
+                .send(message, false)
+                .await
+                .map_err(|error| failed_send(&error));
         }
         let mut attempt = 1;
         loop {
@@ -167,12 +170,12 @@ fn nothing_in(error: &impl ToString) -> Failed {
     Failed::NothingIn(error.to_string())
 }
 
-fn failed_send(error: SendError) -> Failed {
+fn failed_send(error: &SendError) -> Failed {
     match error {
         SendError::OutcomeUnknown { .. } => Failed::Unknown(error.to_string()),
         SendError::Refused { .. }
         | SendError::AddressFull { .. }
         | SendError::TooLarge { .. }
-        | SendError::NotSent { .. } => nothing_in(&error),
+        | SendError::NotSent { .. } => nothing_in(error),
     }
 }

@@ -5,6 +5,7 @@
 //! certain, counted in the file, so that going on doubles and loses nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -337,9 +338,10 @@ impl Importer {
             "imported {imported} messages with {body_bytes} bytes of bodies; the file has {queues} queues"
         );
         if *left_out > 0 {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "\nleft out {left_out} messages that are in no queue but those Artemis keeps for itself"
-            ));
+            );
         }
         text
     }
@@ -445,7 +447,10 @@ fn listen_for_interrupts() -> Arc<AtomicBool> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn uuid(id: &[u8; 16]) -> String {

@@ -113,7 +113,7 @@ impl NewFile {
         let folder = path
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
+        let folder = folder.unwrap_or_else(|| Path::new("."));
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(|error| failed("sync the folder of", &path, &error))
