@@ -1,7 +1,8 @@
 //! Terms beside and after each other: seals, sealed lengths, late writers, files of others.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use journal::storage::memory::MemoryStorage;
 use journal::{AppendError, Operation, Position, ReadError, Seal, WriteError, history, seal};
@@ -159,12 +160,18 @@ fn reading_while_the_replaced_term_still_writes() {
     let storage = MemoryStorage::new();
     take_over(&storage, 1).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
+    // Reading takes longer with all that is written: on a slow machine an unbounded writer would be done before it.
+    let allowed = Arc::new(AtomicUsize::new(0));
     let writer = {
-        let (storage, stop) = (storage.clone(), Arc::clone(&stop));
+        let (storage, stop, allowed) = (storage.clone(), Arc::clone(&stop), Arc::clone(&allowed));
         std::thread::spawn(move || {
             let writer = Events::default().writer(&storage, term(1), SMALL).unwrap();
             let mut number = 0;
-            while !stop.load(Ordering::Relaxed) && number < 20_000 {
+            while !stop.load(Ordering::Relaxed) {
+                if number >= allowed.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
                 writer
                     .append(group(1, number, &[number * 37 % 9000, 10]))
                     .unwrap();
@@ -177,6 +184,7 @@ fn reading_while_the_replaced_term_still_writes() {
     let mut found = 0;
     for _ in 0..20 {
         let before = storage.counts().writes;
+        allowed.fetch_add(300, Ordering::Relaxed);
         wait_until("the writer writes on", || {
             storage.counts().writes > before + 2
         });
