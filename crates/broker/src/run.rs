@@ -118,12 +118,14 @@ async fn serve(instance: Instance) -> Result<u8, StartError> {
     let inc = Incarnation(crate::random::bytes().map_err(StartError::unavailable)?);
     let (reporter, page) = Reporter::new(side, inc, counted);
     let pages = page_port.map(|port| tokio::spawn(http::serve(port, page, stop.child_token())));
+    // The store first: where nothing was made yet, or nothing is mounted, that is what to say.
+    let store = open_store(&instance)?;
     let arbiter = Arbiter::open(&instance.ha)
         .await
         .map_err(StartError::unavailable)?;
     let driver = driver(
         &instance,
-        arbiter,
+        Opened { store, arbiter },
         inc,
         link_port,
         reporter,
@@ -180,9 +182,30 @@ async fn open_link(ha: &Ha) -> Result<Option<LinkPort>, StartError> {
     port.map(Some).map_err(StartError::unavailable)
 }
 
+/// What a broker needs before it can take part in its pair.
+struct Opened {
+    store: Store,
+    arbiter: Arbiter,
+}
+
+fn open_store(instance: &Instance) -> Result<Store, StartError> {
+    let journal = &instance.ha.journal;
+    let options = Options {
+        segment_bytes: instance.configuration.journal.file_size_bytes,
+        ..Options::default()
+    };
+    Store::open(journal, options).map_err(|error: io::Error| {
+        StartError::unavailable(format!(
+            "the store {} cannot be used: {error}: is it mounted? A new store is made by `create` of the primary, or by `tandem-broker pair init {}`",
+            journal.display(),
+            instance.dir.display()
+        ))
+    })
+}
+
 fn driver(
     instance: &Instance,
-    arbiter: Arbiter,
+    Opened { store, arbiter }: Opened,
     inc: Incarnation,
     link_port: Option<LinkPort>,
     reporter: Reporter,
@@ -191,18 +214,6 @@ fn driver(
 ) -> Result<Driver, StartError> {
     let ha = &instance.ha;
     let side = ha.pair_side();
-    let no_store = |error: io::Error| {
-        StartError::unavailable(format!(
-            "the store {} cannot be used: {error}: is it mounted? A new store is made by `create` of the primary, or by `tandem-broker pair init {}`",
-            ha.journal.display(),
-            instance.dir.display()
-        ))
-    };
-    let options = Options {
-        segment_bytes: instance.configuration.journal.file_size_bytes,
-        ..Options::default()
-    };
-    let store = Store::open(&ha.journal, options).map_err(no_store)?;
     let replication = match ha.mode {
         Mode::SharedStore => None,
         Mode::Replication => {

@@ -34,7 +34,11 @@ impl Arbiter {
         let mut used = None;
         let register = match &ha.arbiter {
             ArbiterAt::Folder(folder) => Register::Folder(Arc::new(
-                DirectoryArbiter::open(folder).map_err(|error| error.to_string())?,
+                DirectoryArbiter::open(folder).map_err(|error| {
+                    format!(
+                        "{error}: is it mounted? The record of a new pair is made by `tandem-broker pair init INSTANCE`"
+                    )
+                })?,
             )),
             ArbiterAt::Lease { namespace, name } => {
                 let client = arbiter::lease::connect().await;
