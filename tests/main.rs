@@ -16,6 +16,7 @@ mod faults;
 mod force;
 mod hostile;
 mod kubernetes_lease;
+mod kubernetes_pair;
 mod kubernetes_rig;
 mod link;
 mod local_demo;

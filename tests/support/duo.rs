@@ -2,8 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -14,12 +13,11 @@ use super::instance::{
     BACKUP_PORT, CREATE_BACKUP, CREATE_PRIMARY, Instance, PRIMARY_PORT, accepts, type_line,
 };
 use super::process::Running;
-use super::wait_for;
+use super::{http, wait_for};
 
 /// How long a role may take to settle: a cold start waits `lost_after` + 3 s for the other side.
 pub(crate) const SETTLE_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
-const HTTP_LIMIT: Duration = Duration::from_secs(2);
 
 /// One of the two brokers, by its configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -239,16 +237,7 @@ fn role(side: Side) -> Option<String> {
 /// `GET /v1/pair`, or nothing while the port is closed.
 pub(crate) fn page(side: Side) -> Option<serde_json::Value> {
     let address = SocketAddr::from(([127, 0, 0, 1], side.http_port()));
-    let mut stream = TcpStream::connect_timeout(&address, HTTP_LIMIT).ok()?;
-    stream.set_read_timeout(Some(HTTP_LIMIT)).ok()?;
-    stream
-        .write_all(b"GET /v1/pair HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        .ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    assert!(head.starts_with("HTTP/1.1 200"), "GET /v1/pair: {head}");
-    Some(serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    http::get(address, "/v1/pair")
 }
 
 /// Files of the pair's record in the worksheet's store, newest last.
