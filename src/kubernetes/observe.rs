@@ -11,8 +11,9 @@ use pair::Side;
 use status_client::Page;
 
 use crate::by_side::BySide;
+use crate::local;
 use crate::policy::rollout::PodState;
-use crate::policy::{Broker, Link, Observed, Role};
+use crate::policy::{Broker, Observed};
 
 /// The broker's container in its pod.
 const CONTAINER: &str = "broker";
@@ -62,31 +63,16 @@ async fn broker(pod: Option<&Pod>, side: Side) -> Observed<Broker> {
     }
 }
 
-/// What policy sees of a broker by its page.
+/// What policy sees of a broker in a container by its page.
 pub(crate) fn of_page(page: &Page) -> Observed<Broker> {
-    let Ok(role) = page.role.parse::<Role>() else {
-        return Observed::Unknown {
-            why: format!("it is in an unknown role, {:?}", page.role),
-        };
-    };
-    Observed::Known(Broker {
-        role,
-        settled: page.settled,
-        epoch: page.epoch,
-        // In a container every process has the number 1; the incarnation tells two of them apart.
-        pid: page
-            .inc
-            .get(..8)
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .unwrap_or(page.pid),
-        member: page.member_id().to_owned(),
-        link: if page.link.connected {
-            Link::Up
-        } else {
-            Link::Down(page.link.trouble.clone())
-        },
-        why: page.why.clone(),
-    })
+    let mut seen = local::observe::broker(page);
+    // In a container every process has the number 1; the incarnation tells two of them apart.
+    let number = page.inc.get(..8);
+    let number = number.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+    if let (Observed::Known(seen), Some(number)) = (&mut seen, number) {
+        seen.pid = number;
+    }
+    seen
 }
 
 /// Where the broker of a pod answers; absent if it certainly does not run.
