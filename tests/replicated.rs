@@ -123,10 +123,7 @@ fn kills_in_a_loop_lose_nothing() {
         limit,
         |folder| {
             let mut duo = Duo::create_replicated(folder);
-            duo.start();
-            wait_until_in_sync();
-            let traffic = Traffic::start();
-            traffic.goes_on(GOES_ON, "at first");
+            let traffic = Traffic::on(&mut duo);
             let mut gaps = Vec::new();
             for round in 1..=rounds {
                 // Whoever is active dies; the other one has everything on its own disk.
@@ -167,10 +164,7 @@ fn a_disk_that_is_behind_never_takes_over() {
         LIMIT,
         |folder| {
             let mut duo = Duo::create_replicated(folder);
-            duo.start();
-            wait_until_in_sync();
-            let traffic = Traffic::start();
-            traffic.goes_on(GOES_ON, "at first");
+            let traffic = Traffic::on(&mut duo);
             duo.kill(Side::Backup);
             traffic.goes_on(GOES_ON, "alone");
             duo.kill(Side::Primary);
@@ -198,10 +192,7 @@ fn a_frozen_standby_is_removed_and_comes_back() {
         LIMIT,
         |folder| {
             let mut duo = Duo::create_replicated(folder);
-            duo.start();
-            wait_until_in_sync();
-            let traffic = Traffic::start();
-            traffic.goes_on(GOES_ON, "at first");
+            let traffic = Traffic::on(&mut duo);
             let start = Instant::now();
             duo.freeze(Side::Backup);
             traffic.goes_on(GOES_ON, "with a frozen standby");
@@ -228,10 +219,7 @@ fn a_frozen_active_is_replaced_and_follows() {
         LIMIT,
         |folder| {
             let mut duo = Duo::create_replicated(folder);
-            duo.start();
-            wait_until_in_sync();
-            let traffic = Traffic::start();
-            traffic.goes_on(GOES_ON, "at first");
+            let traffic = Traffic::on(&mut duo);
             duo.freeze(Side::Primary);
             duo.wait_until_serving(Side::Backup);
             duo.thaw(Side::Primary);

@@ -33,10 +33,7 @@ fn a_frozen_active_is_replaced_and_becomes_the_standby() {
         limit,
         |folder| {
             let mut duo = Duo::create(folder);
-            duo.start();
-            wait_until_in_sync();
-            let traffic = Traffic::start();
-            traffic.goes_on(GOES_ON, "at first");
+            let traffic = Traffic::on(&mut duo);
             let (mut service, mut clients) = (Vec::new(), Vec::new());
             for round in 1..=rounds {
                 let before = epoch(Side::Primary);
@@ -80,10 +77,7 @@ fn a_frozen_standby_disturbs_nobody() {
         LIMIT,
         |folder| {
             let mut duo = Duo::create(folder);
-            duo.start();
-            wait_until_in_sync();
-            let traffic = Traffic::start();
-            traffic.goes_on(GOES_ON, "at first");
+            let traffic = Traffic::on(&mut duo);
             let start = Instant::now();
             duo.freeze(Side::Backup);
             std::thread::sleep(Duration::from_secs(4));
@@ -151,10 +145,7 @@ fn a_store_that_hangs_ends_the_broker_and_the_other_takes_over() {
 
 fn pair_with_traffic(folder: &std::path::Path) -> (Duo, Traffic) {
     let mut duo = Duo::create(folder);
-    duo.start();
-    wait_until_in_sync();
-    let traffic = Traffic::start();
-    traffic.goes_on(GOES_ON, "at first");
+    let traffic = Traffic::on(&mut duo);
     (duo, traffic)
 }
 

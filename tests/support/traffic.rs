@@ -14,6 +14,7 @@ use core_protocol::message::{kind, text_body};
 use core_protocol::{Message, MessageBuilder};
 
 use super::account::{Account, Received};
+use super::duo::{Duo, wait_until_in_sync};
 use super::instance::{BACKUP_PORT, PRIMARY_PORT};
 use super::wait_for;
 
@@ -27,6 +28,9 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time for a client to find a broker that serves.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+
+/// Messages that show that they flow.
+const FLOWS: usize = 100;
 
 /// What both clients note while they run.
 #[derive(Default)]
@@ -47,6 +51,15 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// Starts a pair and, once both sides are in sync, both clients; answers when messages flow.
+    pub(crate) fn on(duo: &mut Duo) -> Traffic {
+        duo.start();
+        wait_until_in_sync();
+        let traffic = Traffic::start();
+        traffic.goes_on(FLOWS, "at first");
+        traffic
+    }
+
     /// Starts both; they know both sides of the worksheet's pair.
     pub(crate) fn start() -> Traffic {
         let notes = Arc::new(Mutex::new(Notes::default()));
