@@ -6,25 +6,22 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::ResourceExt;
-use pair::{Mode, Side};
+use pair::Side;
 use serde_json::Value;
 use thiserror::Error;
 
 use super::watches::PAIR_LABEL;
 use crate::api::BrokerPair;
-use crate::api::spec::HaMode;
 use crate::api::status::Endpoints;
 use crate::api::validate::{Users, users_of, validate_pair};
 use crate::api::violation::Violation;
 use crate::by_side::BySide;
 use crate::local::credentials::{self, CredentialsError, node_id};
 use crate::render::Credentials;
+use crate::render::kubernetes::{ADMIN_PASSWORD, CLUSTER_PASSWORD};
 
 /// Bytes of a generated password.
 const PASSWORD_BYTES: usize = 16;
-/// Keys of the credentials' Secret.
-const CLUSTER_PASSWORD: &str = "cluster-password";
-const GENERATED_PASSWORD: &str = "password";
 
 /// What pairs are made with unless they say otherwise.
 #[derive(Clone, Debug)]
@@ -113,14 +110,6 @@ pub(crate) fn credentials_name(pair: &str) -> String {
     format!("{pair}-credentials")
 }
 
-/// How the sides share their data, in the pair protocol's words.
-pub(crate) fn mode(mode: HaMode) -> Mode {
-    match mode {
-        HaMode::SharedStore => Mode::SharedStore,
-        HaMode::Replication => Mode::Replication,
-    }
-}
-
 /// A new identity of a pair's data.
 pub(crate) fn new_node_id() -> Result<String, DesiredError> {
     Ok(node_id()?)
@@ -163,7 +152,7 @@ pub(crate) fn new_credentials(
     };
     let data = [
         (CLUSTER_PASSWORD.to_owned(), password()?),
-        (GENERATED_PASSWORD.to_owned(), password()?),
+        (ADMIN_PASSWORD.to_owned(), password()?),
     ];
     Ok(Secret {
         metadata: metadata(&namespace, &name, credentials_name(&name), owner),
@@ -185,7 +174,7 @@ fn credentials_of(pair: &str, secret: Option<&Secret>) -> Result<Credentials, De
     };
     Ok(Credentials {
         cluster_password: value(CLUSTER_PASSWORD)?,
-        generated_password: value(GENERATED_PASSWORD)?,
+        generated_password: value(ADMIN_PASSWORD)?,
     })
 }
 

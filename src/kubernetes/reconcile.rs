@@ -393,7 +393,7 @@ impl<'a> Look<'a> {
             return Ok(known);
         }
         let node_id = desired::new_node_id()?;
-        let mode = desired::mode(self.pair.spec.ha.mode);
+        let mode = self.pair.spec.ha.mode.into();
         self.record.make(metadata, Some((&node_id, mode))).await?;
         info!(pair = %self.name, namespace = %self.namespace, "made the pair record, node ID {node_id}");
         // Noted with this look's status, and never made again.
